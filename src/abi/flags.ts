@@ -1,0 +1,149 @@
+// Constants of the kernel's interface, by the names of the manual pages. Tables are in the order in which strace
+// prints them, so that an explained flag word can be laid beside a traced one.
+
+export type FlagTable = Readonly<Record<string, number>>;
+
+/** @see clone(2), unshare(2), namespaces(7) */
+export const CLONE = {
+  CLONE_NEWTIME: 0x80,
+  CLONE_NEWNS: 0x20000,
+  CLONE_NEWCGROUP: 0x2000000,
+  CLONE_NEWUTS: 0x4000000,
+  CLONE_NEWIPC: 0x8000000,
+  CLONE_NEWUSER: 0x10000000,
+  CLONE_NEWPID: 0x20000000,
+  CLONE_NEWNET: 0x40000000,
+} as const;
+
+/** @see mount(2) */
+export const MS = {
+  MS_RDONLY: 1,
+  MS_NOSUID: 2,
+  MS_NODEV: 4,
+  MS_NOEXEC: 8,
+  MS_REMOUNT: 32,
+  MS_BIND: 4096,
+  MS_MOVE: 8192,
+  MS_REC: 16384,
+  MS_UNBINDABLE: 1 << 17,
+  MS_PRIVATE: 1 << 18,
+  MS_SLAVE: 1 << 19,
+  MS_SHARED: 1 << 20,
+  MS_RELATIME: 1 << 21,
+  MS_STRICTATIME: 1 << 24,
+} as const;
+
+/** @see umount2(2) */
+export const MNT = { MNT_FORCE: 1, MNT_DETACH: 2, MNT_EXPIRE: 4, UMOUNT_NOFOLLOW: 8 } as const;
+
+/** Values that differ between the two architectures carry both. @see open(2) */
+export const O = {
+  O_RDONLY: 0,
+  O_WRONLY: 1,
+  O_RDWR: 2,
+  O_CREAT: 0o100,
+  O_EXCL: 0o200,
+  O_NOCTTY: 0o400,
+  O_TRUNC: 0o1000,
+  O_APPEND: 0o2000,
+  O_NONBLOCK: 0o4000,
+  O_CLOEXEC: 0o2000000,
+  O_PATH: 0o10000000,
+} as const;
+
+/** O_DIRECTORY and O_NOFOLLOW are not the same number everywhere. @see open(2), asm/fcntl.h */
+export const O_BY_ARCH = {
+  x64: { O_DIRECTORY: 0o200000, O_NOFOLLOW: 0o400000 },
+  arm64: { O_DIRECTORY: 0o40000, O_NOFOLLOW: 0o100000 },
+} as const;
+
+/** "The current working directory" for the …at calls. @see openat(2) */
+export const AT_FDCWD = -100;
+
+/** @see openat(2), execveat(2), open_tree(2) */
+export const AT = {
+  AT_SYMLINK_NOFOLLOW: 0x100,
+  AT_REMOVEDIR: 0x200,
+  AT_EMPTY_PATH: 0x1000,
+  AT_RECURSIVE: 0x8000,
+} as const;
+
+/** @see open_tree(2), move_mount(2) */
+export const OPEN_TREE = { OPEN_TREE_CLONE: 1, OPEN_TREE_CLOEXEC: 0o2000000, AT_RECURSIVE: 0x8000 } as const;
+export const MOVE_MOUNT = { MOVE_MOUNT_F_EMPTY_PATH: 4, MOVE_MOUNT_T_EMPTY_PATH: 0x40 } as const;
+
+/** @see prctl(2) */
+export const PR = {
+  PR_SET_PDEATHSIG: 1,
+  PR_SET_NAME: 15,
+  PR_CAPBSET_DROP: 24,
+  PR_SET_NO_NEW_PRIVS: 38,
+} as const;
+
+/** @see signal(7); the same on x86-64 and arm64 */
+export const SIG = {
+  SIGHUP: 1,
+  SIGINT: 2,
+  SIGQUIT: 3,
+  SIGILL: 4,
+  SIGTRAP: 5,
+  SIGABRT: 6,
+  SIGBUS: 7,
+  SIGFPE: 8,
+  SIGKILL: 9,
+  SIGUSR1: 10,
+  SIGSEGV: 11,
+  SIGUSR2: 12,
+  SIGPIPE: 13,
+  SIGALRM: 14,
+  SIGTERM: 15,
+  SIGSTKFLT: 16,
+  SIGCHLD: 17,
+  SIGCONT: 18,
+  SIGSTOP: 19,
+  SIGTSTP: 20,
+  SIGTTIN: 21,
+  SIGTTOU: 22,
+  SIGURG: 23,
+  SIGXCPU: 24,
+  SIGXFSZ: 25,
+  SIGVTALRM: 26,
+  SIGPROF: 27,
+  SIGWINCH: 28,
+  SIGIO: 29,
+  SIGPWR: 30,
+  SIGSYS: 31,
+} as const;
+
+export type SignalName = keyof typeof SIG;
+
+/** A signal by name (`KILL`, `SIGKILL`, any case) or number (1 to 64); undefined for anything else. */
+export const parseSignal = (text: string): number | undefined => {
+  if (/^\d+$/.test(text)) return Number(text) >= 1 && Number(text) <= 64 ? Number(text) : undefined;
+  const name = text.toUpperCase();
+  return (SIG as FlagTable)[name.startsWith("SIG") ? name : `SIG${name}`];
+};
+
+/** `SIGKILL` for 9; `SIGRT_2` as strace prints real-time signals. @see signal(7) */
+export const signalName = (number: number): string => {
+  for (const [name, value] of Object.entries(SIG)) if (value === number) return name;
+  return number >= 32 ? `SIGRT_${number - 32}` : String(number);
+};
+
+/** A set of signals as the kernel's 64-bit mask: bit n-1 is signal n. @see rt_sigprocmask(2) */
+export const signalMask = (signals: readonly number[]): bigint =>
+  signals.reduce((mask, signal) => mask | (1n << BigInt(signal - 1)), 0n);
+
+/** `MS_REC|MS_PRIVATE`: the names of the bits set, what no name covers in hexadecimal, `none` (0 unless given) when nothing is. */
+export const flagText = (value: number, table: FlagTable, none = "0"): string => {
+  const names: string[] = [];
+  let rest = value >>> 0;
+  for (const [name, bits] of Object.entries(table)) {
+    if (bits !== 0 && (rest & bits) >>> 0 === bits >>> 0) {
+      names.push(name);
+      rest = (rest & ~bits) >>> 0;
+    }
+  }
+  if (rest) names.push(`0x${rest.toString(16)}`);
+  return names.join("|") || none;
+};

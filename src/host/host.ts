@@ -1,0 +1,19 @@
+// What a plan may know about the machine it is for. Planners take a `Host` and nothing else: the real one
+// (live.ts) reads lazily and keeps nothing, a test passes a fixture (fixture.ts).
+
+import type { Arch } from "../abi/syscalls.ts";
+
+export interface Host {
+  readonly arch: Arch;
+  /** Effective ids. @see credentials(7) */
+  readonly euid: number;
+  readonly egid: number;
+  /** A variable of the environment. */
+  env(name: string): string | undefined;
+  /** The text of a file, undefined where it is not there or may not be read. */
+  read(path: string): string | undefined;
+  /** The names in a directory, undefined where it is none or may not be read. */
+  list(path: string): string[] | undefined;
+  /** What a path leads to, symbolic links followed; undefined for nothing. */
+  kind(path: string): "file" | "directory" | "other" | undefined;
+}

@@ -1,0 +1,69 @@
+// A plan: what a command will do, as a list of steps, before anything is done. Pure data; `check` finds the mistakes
+// that a list can have.
+
+import type { CallStep, Slot } from "./call.ts";
+
+/** Start a child that goes through steps of its own; the plan goes on in the parent. @see clone(2) */
+export interface ForkStep {
+  readonly kind: "fork";
+  /** CLONE_NEW… kinds that the child starts in, 0 for none. */
+  readonly flags: number;
+  /** The child's process id, in the parent. */
+  readonly pid: Slot;
+  readonly child: readonly Step[];
+  readonly reason?: string;
+  readonly hints?: Readonly<Record<number, string>>;
+}
+
+/** Become a program: the last step. @see execve(2) */
+export interface ExecStep {
+  readonly kind: "exec";
+  /** As the user wrote it, for messages. */
+  readonly program: string;
+  readonly argv: readonly string[];
+  /** The files to try, in the order of PATH; one that is not there is passed over. @see execvp(3) */
+  readonly candidates: readonly string[];
+  /** `NAME=value` words; the caller's own environment, byte for byte, unless given. */
+  readonly env?: readonly string[];
+  readonly reason?: string;
+}
+
+/**
+ * Wait for a child and end as it ended. A child that is stopped stops the waiting process too, and both go on
+ * together. The last step of a parent.
+ */
+export interface WaitStep {
+  readonly kind: "wait";
+  readonly pid: Slot;
+  /**
+   * A child that a signal ended: `signal` dies of the same one (util-linux's way), `status` exits with 128 + n
+   * (docker's way).
+   */
+  readonly signaled: "signal" | "status";
+  /** Undone on every way out, in this order, when the child is gone. */
+  readonly cleanup: readonly CallStep[];
+  readonly reason?: string;
+}
+
+/**
+ * Wait for a container's first process: as {@link WaitStep} with `status`, and pass signals on to it. With a terminal
+ * of its own, also carry what is typed and printed, and the window's size.
+ */
+export interface SuperviseStep {
+  readonly kind: "supervise";
+  readonly pid: Slot;
+  /** The master side of the container's terminal and the caller's terminal, when it has one. */
+  readonly terminal?: { readonly master: Slot };
+  readonly cleanup: readonly CallStep[];
+  readonly reason?: string;
+}
+
+export type Step = CallStep | ForkStep | ExecStep | WaitStep | SuperviseStep;
+
+export interface Plan {
+  /** What errors begin with: `nsk unshare`. */
+  readonly name: string;
+  /** The exit status when a step fails that has none of its own. */
+  readonly failure: number;
+  readonly steps: readonly Step[];
+}
