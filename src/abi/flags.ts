@@ -147,3 +147,15 @@ export const flagText = (value: number, table: FlagTable, none = "0"): string =>
   if (rest) names.push(`0x${rest.toString(16)}`);
   return names.join("|") || none;
 };
+
+/** @see fcntl(2) */
+export const FD = { F_GETFD: 1, F_SETFD: 2, FD_CLOEXEC: 1, F_ADD_SEALS: 1033 } as const;
+
+/** @see memfd_create(2) */
+export const MFD = { MFD_CLOEXEC: 1, MFD_ALLOW_SEALING: 2, MFD_EXEC: 16 } as const;
+
+/** F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW and F_SEAL_WRITE. @see fcntl(2) */
+export const ALL_SEALS = 15;
+
+/** @see getrlimit(2) */
+export const RLIMIT_NOFILE = 7;

@@ -1,0 +1,76 @@
+// What the caller gave this process: arguments and environment as bytes, and the state that Bun changes at its start
+// and that a program must get back as it was (docs: "What Bun changes").
+
+import { decode } from "../abi/bytes.ts";
+import { FD, RLIMIT_NOFILE, SIG } from "../abi/flags.ts";
+import { address, listDirectory, readFile, readLink, syscall } from "./linux.ts";
+
+/** The words of a NUL-separated file of /proc. */
+const words = (bytes: Uint8Array): Uint8Array[] => {
+  const out: Uint8Array[] = [];
+  for (let start = 0; start < bytes.length;) {
+    const end = bytes.indexOf(0, start);
+    out.push(bytes.subarray(start, end < 0 ? bytes.length : end));
+    start = end < 0 ? bytes.length : end + 1;
+  }
+  return out;
+};
+
+/** The arguments as the kernel holds them. @see proc_pid_cmdline(5) */
+export const callerArguments = (): string[] =>
+  words(readFile("/proc/self/cmdline") ?? new Uint8Array()).map(decode);
+
+/** The environment block that this process was started with: NUL-terminated words, byte for byte. @see proc_pid_environ(5) */
+export const callerEnvironment = (): Uint8Array => readFile("/proc/self/environ") ?? new Uint8Array();
+
+/** The soft limit on open descriptors that the caller had: Bun has raised ours, so the parent's is the best source. */
+const callerSoftLimit = (hard: number): number | undefined => {
+  const parent = syscall("getppid");
+  const limits = readFile(`/proc/${parent}/limits`);
+  const found = limits && /^Max open files +(\d+) +(\d+|unlimited)/m.exec(decode(limits));
+  // A parent with another hard limit has not handed its limits on unchanged: then nothing is known, and ours stays.
+  return found && Number(found[2]) === hard ? Number(found[1]) : undefined;
+};
+
+/**
+ * Undoes what Bun did to this process at its start, so that the program to be executed finds the caller's state:
+ * SIGPIPE and SIGXFSZ at their default, the soft RLIMIT_NOFILE, and inherited descriptors open across execve(2).
+ * Only for a process that is about to be replaced.
+ */
+export const restoreCallerState = (): void => {
+  // struct kernel_sigaction, all zero: SIG_DFL, no flags, empty mask.
+  const defaultAction = new Uint8Array(32);
+  syscall("rt_sigaction", SIG.SIGPIPE, address(defaultAction), 0, 8);
+  syscall("rt_sigaction", SIG.SIGXFSZ, address(defaultAction), 0, 8);
+
+  const limit = new BigUint64Array(2);
+  syscall("prlimit64", 0, RLIMIT_NOFILE, 0, address(limit));
+  const soft = callerSoftLimit(Number(limit[1]));
+  if (soft !== undefined && BigInt(soft) !== limit[0]) {
+    limit[0] = BigInt(soft);
+    syscall("prlimit64", 0, RLIMIT_NOFILE, address(limit), 0);
+  }
+
+  for (const fd of inheritedDescriptors()) syscall("fcntl", fd, FD.F_SETFD, 0);
+};
+
+/** Bun's own descriptors look like these; everything else above 3 that is open came from the caller. */
+const ownLink = /^anon_inode:\[(?:eventpoll|eventfd|timerfd)\]$/;
+
+/**
+ * The descriptors from 3 up that the caller left open for its children. Bun marks those from 4 up close-on-exec; those
+ * that were so before were closed by our own execve(2), so every one that is not Bun's is the caller's.
+ */
+export const inheritedDescriptors = (): number[] => {
+  const names = listDirectory("/proc/self/fd");
+  if (typeof names === "number") return [];
+  const found: number[] = [];
+  for (const name of names) {
+    const fd = Number(decode(name));
+    if (fd < 3) continue;
+    const link = readLink(`/proc/self/fd/${fd}`);
+    // ENOENT: the descriptor that the directory was read with is closed by now.
+    if (typeof link !== "number" && !ownLink.test(decode(link))) found.push(fd);
+  }
+  return found;
+};

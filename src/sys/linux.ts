@@ -1,0 +1,137 @@
+// System calls from JavaScript: the only file that imports bun:ffi. libc's syscall(2) is the one function bound, and
+// everything is made of it, because each module and symbol more costs start-up time (node:fs alone a millisecond).
+
+import { dlopen, ptr, read } from "bun:ffi";
+import { cString, encode } from "../abi/bytes.ts";
+import { errno } from "../abi/errno.ts";
+import { AT_FDCWD, O } from "../abi/flags.ts";
+import { type Arch, type SyscallName, syscallNumber } from "../abi/syscalls.ts";
+
+/** The architecture that this program was built for. */
+export const arch: Arch = process.arch === "arm64" ? "arm64" : "x64";
+
+// musl answers to glibc's name too, so one name serves both.
+const libc = dlopen("libc.so.6", {
+  syscall: { args: ["i64", "i64", "i64", "i64", "i64", "i64", "i64"], returns: "i64" },
+  __errno_location: { args: [], returns: "ptr" },
+});
+
+export type Word = number | bigint;
+
+/** Makes a system call. The result, or the negative error number, as the kernel itself returns it. @see syscall(2) */
+export const syscall = (
+  name: SyscallName,
+  a: Word = 0,
+  b: Word = 0,
+  c: Word = 0,
+  d: Word = 0,
+  e: Word = 0,
+  f: Word = 0,
+): number => {
+  const result = Number(libc.symbols.syscall(syscallNumber(name, arch), a, b, c, d, e, f));
+  return result === -1 ? -read.i32(libc.symbols.__errno_location()!, 0) : result;
+};
+
+/** The address of a buffer's first byte. The caller keeps the buffer alive across the call that gets it. */
+export const address = (buffer: NodeJS.TypedArray): number => ptr(buffer);
+
+const EINTR = errno("EINTR");
+
+/** `openat(AT_FDCWD, path, flags, mode)`: a descriptor or the negative error number. */
+export const open = (path: string, flags: number, mode = 0): number => {
+  const name = cString(path);
+  return syscall("openat", AT_FDCWD, address(name), flags, mode);
+};
+
+export const close = (fd: number): number => syscall("close", fd);
+
+// Files of proc are read whole by one call as a rule, so the buffer is kept and only what was read is copied.
+let scratch: Uint8Array | undefined;
+
+/** Everything that can be read from a descriptor, or the negative error number. */
+export const readAll = (fd: number): Uint8Array | number => {
+  scratch ??= new Uint8Array(65536);
+  const parts: Uint8Array[] = [];
+  for (;;) {
+    const count = syscall("read", fd, address(scratch), scratch.length);
+    if (count === -EINTR) continue;
+    if (count < 0) return count;
+    if (count === 0) break;
+    parts.push(scratch.slice(0, count));
+  }
+  return parts.length === 1 ? parts[0]! : Buffer.concat(parts);
+};
+
+/** A whole file, or the negative error number. */
+export const readFileOr = (path: string): Uint8Array | number => {
+  const fd = open(path, O.O_RDONLY | O.O_CLOEXEC);
+  if (fd < 0) return fd;
+  const bytes = readAll(fd);
+  close(fd);
+  return bytes;
+};
+
+/** A whole file, undefined where it is not there or may not be read. */
+export const readFile = (path: string): Uint8Array | undefined => {
+  const bytes = readFileOr(path);
+  return typeof bytes === "number" ? undefined : bytes;
+};
+
+/** Writes all of it, waiting where a non-blocking descriptor is full. 0, or the negative error number. @see write(2) */
+export const writeAll = (fd: number, data: string | Uint8Array): number => {
+  const bytes = typeof data === "string" ? encode(data) : data;
+  for (let done = 0; done < bytes.length;) {
+    const count = syscall("write", fd, address(bytes) + done, bytes.length - done);
+    if (count >= 0) done += count;
+    else if (count === -errno("EAGAIN")) waitWritable(fd);
+    else if (count !== -EINTR) return count;
+  }
+  return 0;
+};
+
+const waitWritable = (fd: number): void => {
+  const POLLOUT = 4;
+  const pollfd = new Int32Array([fd, POLLOUT]); // { int fd; short events; short revents; }
+  syscall("ppoll", address(pollfd), 1, 0, 0, 0);
+};
+
+/** The names in a directory without `.` and `..`, as bytes, or the negative error number. @see getdents64(2) */
+export const listDirectory = (path: string): Uint8Array[] | number => {
+  const fd = open(path, O.O_RDONLY | O.O_CLOEXEC);
+  if (fd < 0) return fd;
+  const buffer = new Uint8Array(32768);
+  const view = new DataView(buffer.buffer);
+  const names: Uint8Array[] = [];
+  for (;;) {
+    const count = syscall("getdents64", fd, address(buffer), buffer.length);
+    if (count <= 0) {
+      close(fd);
+      return count < 0 ? count : names;
+    }
+    // struct linux_dirent64 { u64 d_ino; s64 d_off; u16 d_reclen; u8 d_type; char d_name[]; }
+    for (let at = 0; at < count; at += view.getUint16(at + 16, true)) {
+      const start = at + 19;
+      const name = buffer.slice(start, buffer.indexOf(0, start));
+      const isDot = name[0] === 0x2e && (name.length === 1 || (name.length === 2 && name[1] === 0x2e));
+      if (!isDot) names.push(name);
+    }
+  }
+};
+
+/** The file type bits of a path's mode (S_IFMT), symbolic links followed, or the negative error number. @see stat(2) */
+export const fileType = (path: string): number => {
+  const name = cString(path);
+  const stat = new Uint8Array(256);
+  const result = syscall("newfstatat", AT_FDCWD, address(name), address(stat), 0);
+  if (result < 0) return result;
+  // struct stat: st_mode is behind st_nlink (8 bytes) on x86-64, right behind st_ino on arm64.
+  return new DataView(stat.buffer).getUint32(arch === "x64" ? 24 : 16, true) & 0o170000;
+};
+
+/** Where a symbolic link points, as bytes, or the negative error number. @see readlink(2) */
+export const readLink = (path: string): Uint8Array | number => {
+  const name = cString(path);
+  const buffer = new Uint8Array(4096);
+  const count = syscall("readlinkat", AT_FDCWD, address(name), address(buffer), buffer.length);
+  return count < 0 ? count : buffer.subarray(0, count);
+};
