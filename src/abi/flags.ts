@@ -159,3 +159,39 @@ export const ALL_SEALS = 15;
 
 /** @see getrlimit(2) */
 export const RLIMIT_NOFILE = 7;
+
+/** @see poll(2) */
+export const POLL = { POLLIN: 1, POLLPRI: 2, POLLOUT: 4, POLLERR: 8, POLLHUP: 16, POLLNVAL: 32 } as const;
+
+/** The same numbers on x86-64 and arm64. @see ioctl_tty(2), termios(3) */
+export const TTY = {
+  TCGETS: 0x5401,
+  TCSETSW: 0x5403,
+  TIOCSCTTY: 0x540e,
+  TIOCGWINSZ: 0x5413,
+  TIOCSWINSZ: 0x5414,
+  TIOCSPTLCK: 0x40045431,
+  TIOCGPTPEER: 0x5441,
+  IGNBRK: 0o1,
+  BRKINT: 0o2,
+  PARMRK: 0o10,
+  ISTRIP: 0o40,
+  INLCR: 0o100,
+  IGNCR: 0o200,
+  ICRNL: 0o400,
+  IXON: 0o2000,
+  OPOST: 0o1,
+  CSIZE: 0o60,
+  CS8: 0o60,
+  PARENB: 0o400,
+  ISIG: 0o1,
+  ICANON: 0o2,
+  ECHO: 0o10,
+  ECHONL: 0o100,
+  IEXTEN: 0o100000,
+  VTIME: 5,
+  VMIN: 6,
+} as const;
+
+/** A file without a name; it includes O_DIRECTORY, hence a number for each processor. @see open(2) */
+export const O_TMPFILE = { x64: 0o20200000, arm64: 0o20040000 } as const;

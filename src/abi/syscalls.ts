@@ -48,6 +48,7 @@ export const syscallNumbers = {
   open_tree: [428, 428],
   openat: [257, 56],
   openat2: [437, 437],
+  pidfd_getfd: [438, 438],
   pidfd_open: [434, 434],
   pidfd_send_signal: [424, 424],
   pipe2: [293, 59],
@@ -81,6 +82,7 @@ export const syscallNumbers = {
   unshare: [272, 97],
   wait4: [61, 260],
   write: [1, 64],
+  writev: [20, 66],
 } as const satisfies Record<string, readonly [number, number]>;
 
 export type SyscallName = keyof typeof syscallNumbers;

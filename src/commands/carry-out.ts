@@ -1,7 +1,12 @@
 // The last step of every command that has a plan: print it, write it to a file, or do it.
 
-import type { Plan } from "../plan/plan.ts";
+import { StepError, UsageError } from "../abi/errors.ts";
+import type { Arch } from "../abi/syscalls.ts";
+import { execute } from "../backends/execute.ts";
+import { perform } from "../backends/perform.ts";
 import type { Host } from "../host/host.ts";
+import type { Plan } from "../plan/plan.ts";
+import { writeAll } from "../sys/linux.ts";
 import type { OptionTable, Values } from "./command.ts";
 
 /** `--explain[=json]`, for every command whose plan can be shown. */
@@ -38,12 +43,30 @@ export type PlanChoice = Values<typeof explainOption> & Partial<Values<typeof pl
  * not return.
  */
 export const carryOut = async (plan: Plan, choice: PlanChoice, host: Host): Promise<number> => {
-  void [plan, choice, host];
-  throw new Error("not yet");
+  if (choice.explain !== undefined) return printPlan(plan, choice.explain);
+  if (choice.emit !== undefined) {
+    const { emit } = await import("../backends/emit.ts");
+    emit(plan, (choice.emitArch as Arch | undefined) ?? host.arch, choice.emit);
+    return 0;
+  }
+  if (choice.emitArch !== undefined) throw new UsageError("--emit-arch goes with --emit");
+  return execute(plan, host.arch);
 };
 
 /** Explain, or make the calls of a plan that runs no program in this process. */
 export const carryOutHere = async (plan: Plan, choice: PlanChoice): Promise<number> => {
-  void [plan, choice];
-  throw new Error("not yet");
+  if (choice.explain !== undefined) return printPlan(plan, choice.explain);
+  perform(plan);
+  return 0;
+};
+
+const printPlan = async (plan: Plan, how: string | true): Promise<number> => {
+  if (how !== true && how !== "json") throw new UsageError(`--explain knows json, not '${how}'`);
+  const { explain, explainJson } = await import("../backends/explain.ts");
+  const written = writeAll(
+    1,
+    how === "json" ? `${JSON.stringify(explainJson(plan), null, 2)}\n` : explain(plan),
+  );
+  if (written < 0) throw new StepError("write the plan", -written);
+  return 0;
 };

@@ -63,6 +63,8 @@ export interface CallStep {
   readonly tolerate?: readonly number[];
   /** A `hint:` line for an error number that has a likely cause. */
   readonly hints?: Readonly<Record<number, string>>;
+  /** A result above 0 ends the process with the plan's exit status, without a word. */
+  readonly endWhenPositive?: boolean;
   /** The exit status when this call fails; the plan's own unless given. */
   readonly status?: number;
   /** What takes this call back when a later one fails, so that nothing half-made stays. */

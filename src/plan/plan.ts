@@ -52,8 +52,10 @@ export interface WaitStep {
 export interface SuperviseStep {
   readonly kind: "supervise";
   readonly pid: Slot;
-  /** The master side of the container's terminal and the caller's terminal, when it has one. */
-  readonly terminal?: { readonly master: Slot };
+  /** The signalfd(2) that signals come from; all are blocked. */
+  readonly signals: Slot;
+  /** The master side of the container's terminal, when it has one, and whether what is typed goes there. */
+  readonly terminal?: { readonly master: Slot; readonly input: boolean };
   readonly cleanup: readonly CallStep[];
   readonly reason?: string;
 }

@@ -2,7 +2,20 @@
 // title, and the first carries the reason. Fields have the kernel's names in the order of the manual pages.
 
 import { errno } from "../abi/errno.ts";
-import { AT, AT_FDCWD, CLONE, flagText, type FlagTable, MNT, MS, O, PR, signalName } from "../abi/flags.ts";
+import {
+  AT,
+  AT_FDCWD,
+  CLONE,
+  flagText,
+  type FlagTable,
+  MNT,
+  MS,
+  O,
+  POLL,
+  PR,
+  signalMask,
+  signalName,
+} from "../abi/flags.ts";
 import { encode } from "../abi/bytes.ts";
 import {
   type Arg,
@@ -27,6 +40,7 @@ export interface About {
   readonly status?: number;
   readonly undo?: CallStep;
   readonly result?: Slot;
+  readonly endWhenPositive?: boolean;
 }
 
 /** Any system call; the functions below are this with names for the arguments. */
@@ -175,3 +189,95 @@ export const parentDeathSignal = (signal: number, about?: About): CallStep =>
     "prctl",
     about,
   );
+
+/** `prctl(PR_SET_NAME, name)`: what `ps -o comm` shows; 15 bytes at most. @see PR_SET_NAME(2const) */
+export const setName = (name: string, about?: About): CallStep =>
+  call("prctl", [int(PR.PR_SET_NAME, "PR_SET_NAME"), string(name)], "prctl", { onError: "ignore", ...about });
+
+const SIG_BLOCK = int(0, "SIG_BLOCK");
+const SIG_SETMASK = int(2, "SIG_SETMASK");
+/** Bytes of the kernel's signal set. */
+const SIGSET = int(8);
+
+const signalSet = (signals: readonly number[]): Arg => {
+  const value = new Uint8Array(BigUint64Array.of(signalMask(signals)).buffer);
+  return {
+    type: "bytes",
+    value,
+    text: `[${signals.map((number) => signalName(number).slice(3)).join(" ")}]`,
+  };
+};
+
+/** Every signal; SIGKILL and SIGSTOP cannot be blocked, and the kernel passes them over. */
+const allSignals: Arg = { type: "bytes", value: new Uint8Array(8).fill(0xff), text: "~[]" };
+
+/** `rt_sigprocmask(SIG_BLOCK, set, oldset, 8)`; what was blocked before goes into `old`. @see rt_sigprocmask(2) */
+export const blockSignals = (signals: readonly number[] | "all", old: Slot, about?: About): CallStep =>
+  call(
+    "rt_sigprocmask",
+    [SIG_BLOCK, signals === "all" ? allSignals : signalSet(signals), { type: "out", slot: old }, SIGSET],
+    "block signals",
+    about,
+  );
+
+/** `rt_sigprocmask(SIG_SETMASK, set, NULL, 8)` with the mask that {@link blockSignals} left in `old`. */
+export const restoreSignals = (old: Slot, about?: About): CallStep =>
+  call(
+    "rt_sigprocmask",
+    [SIG_SETMASK, { type: "out", slot: old }, NULL, SIGSET],
+    "restore the signal mask",
+    about,
+  );
+
+/** `signalfd4(-1, every signal, 8, SFD_CLOEXEC|SFD_NONBLOCK)` into `result`. @see signalfd(2) */
+export const signalDescriptor = (result: Slot, about?: About): CallStep =>
+  call(
+    "signalfd4",
+    [int(-1), allSignals, SIGSET, int(O.O_CLOEXEC | O.O_NONBLOCK, "SFD_CLOEXEC|SFD_NONBLOCK")],
+    "signalfd",
+    { result, ...about },
+  );
+
+/** A pidfd of this very process, for children to hold. @see pidfd_open(2) */
+export const openSelf = (result: Slot): CallStep[] => {
+  const self = slot("self");
+  return [
+    call("getpid", [], "getpid", { result: self }),
+    call("pidfd_open", [valueOf(self), int(0)], "pidfd_open", {
+      result,
+      reason: "with it the child sees a parent that died too early",
+      // Before Linux 5.3 there is none; the poll on it then finds nothing, as on a parent that lives.
+      onError: "ignore",
+    }),
+  ];
+};
+
+/**
+ * Get `signal` when the parent dies, also when it died before this was asked for: `parent` is its pidfd from
+ * {@link openSelf}, readable once it is dead, and then this process ends itself the same way.
+ */
+export const dieWithParent = (signal: number, parent: Slot): CallStep[] => {
+  return [
+    parentDeathSignal(signal, { reason: "the child shall not outlive its parent" }),
+    call(
+      "ppoll",
+      [
+        {
+          type: "struct",
+          fields: [
+            { size: 4, value: parent },
+            { size: 2, value: POLL.POLLIN },
+            { size: 2, value: 0 },
+          ],
+          text: `[{fd=${parent.slot}, events=POLLIN}]`,
+        },
+        int(1),
+        { type: "bytes", value: new Uint8Array(16), text: "{tv_sec=0, tv_nsec=0}" },
+        NULL,
+        int(0),
+      ],
+      "ppoll",
+      { reason: "unless it is dead already: then end here", endWhenPositive: true },
+    ),
+  ];
+};

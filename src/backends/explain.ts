@@ -1,0 +1,182 @@
+// A plan as text that reads like strace, with a reason for whoever is learning, and as JSON for programs. What it says
+// is what the launcher does: both walk the same calls (tests/strace.test.ts holds it to that).
+
+import { CLONE, flagText } from "../abi/flags.ts";
+import { decode, printable } from "../abi/bytes.ts";
+import type { Arg, CallStep, Field } from "../plan/call.ts";
+import type { Plan, Step } from "../plan/plan.ts";
+
+/** Where reasons begin, when the call leaves room. */
+const COLUMN = 64;
+
+const quote = (text: string): string => JSON.stringify(printable(text)).replace(/\\\\x/g, "\\x");
+
+const bytesText = (value: Uint8Array): string => {
+  const text = decode(value);
+  // As strace: a text with its line ends as \n, other bytes in hexadecimal.
+  return `"${text
+    .split("\n")
+    .map((line) => quote(line).slice(1, -1))
+    .join("\\n")}"`;
+};
+
+const fieldText = (field: Field): string => {
+  const { value } = field;
+  if (typeof value !== "object") return String(value);
+  return "slot" in value ? value.slot : argText(value.pointer);
+};
+
+const argText = (arg: Arg): string => {
+  switch (arg.type) {
+    case "int":
+      return arg.text ?? String(arg.value);
+    case "string":
+      return quote(arg.value);
+    case "bytes":
+      return arg.text ?? bytesText(arg.value);
+    case "strings":
+      return arg.text ?? `[${arg.value.map(quote).join(", ")}]`;
+    case "environ":
+      return "environ";
+    case "slot":
+      return arg.slot.slot;
+    case "out":
+      return arg.text ?? arg.slot.slot;
+    case "struct":
+      return arg.text || `{${arg.fields.map(fieldText).join(", ")}}`;
+    case "buffer":
+      return arg.text ?? arg.name;
+  }
+};
+
+/** `mount("proc", "/proc", "proc", MS_NOSUID|MS_NODEV|MS_NOEXEC, NULL)` */
+export const callText = (step: CallStep): string => {
+  const text = `${step.name}(${step.args.map(argText).join(", ")})`;
+  return step.result ? `${text} = ${step.result.slot}` : text;
+};
+
+/** One call or loop of a plan as it will be seen from outside. */
+export interface Line {
+  /** 0 for the process that was started, 1 more for each fork on the way. */
+  readonly depth: number;
+  readonly text: string;
+  readonly reason?: string | undefined;
+  /** Not a call but a heading: what is below is done by another process, or when something has happened. */
+  readonly heading?: boolean;
+}
+
+const withReason = (depth: number, text: string, reason?: string): Line => ({ depth, text, reason });
+
+/** The plan's calls in order; a child's calls stand before its parent's, deeper by one. */
+export const explainLines = (steps: readonly Step[], depth = 0): Line[] =>
+  steps.flatMap((step): Line[] => {
+    switch (step.kind) {
+      case "call":
+        return [withReason(depth, callText(step), step.reason)];
+      case "fork": {
+        const kinds = flagText(step.flags, CLONE, "");
+        const flags = kinds ? `${kinds}|SIGCHLD` : "SIGCHLD";
+        return [
+          withReason(depth, `clone(child_stack=NULL, flags=${flags}) = ${step.pid.slot}`, step.reason),
+          { depth: depth + 1, text: "the child:", heading: true },
+          ...explainLines(step.child, depth + 1),
+          { depth, text: "the parent:", heading: true },
+        ];
+      }
+      case "exec":
+        return step.candidates.map((file, i) =>
+          withReason(
+            depth,
+            `execve(${quote(file)}, [${step.argv.map(quote).join(", ")}], ${step.env ? `[${step.env.map(quote).join(", ")}]` : "environ"})`,
+            i === 0 ? step.reason : "tried when the ones before are not there",
+          ),
+        );
+      case "wait":
+        return [
+          withReason(
+            depth,
+            `wait4(${step.pid.slot}, status, WUNTRACED, NULL) = ${step.pid.slot}`,
+            step.reason,
+          ),
+          ...cleanup(step.cleanup, depth),
+        ];
+      case "supervise": {
+        const { master } = step.terminal ?? {};
+        const polled = [`{fd=${step.signals.slot}, events=POLLIN}`];
+        if (master) polled.push("{fd=0, events=POLLIN}", `{fd=${master.slot}, events=POLLIN}`);
+        return [
+          withReason(depth, `ppoll([${polled.join(", ")}], ${polled.length}, NULL, NULL, 0)`, step.reason),
+          withReason(
+            depth,
+            `wait4(${step.pid.slot}, status, WNOHANG, NULL) = ${step.pid.slot}`,
+            "once SIGCHLD has come",
+          ),
+          ...cleanup(step.cleanup, depth),
+        ];
+      }
+    }
+  });
+
+const cleanup = (calls: readonly CallStep[], depth: number): Line[] =>
+  calls.length === 0
+    ? []
+    : [
+        { depth, text: "when the child is gone:", heading: true },
+        ...calls.map((call) => withReason(depth, callText(call), call.reason)),
+      ];
+
+/** The text of `--explain`. */
+export const explain = (plan: Plan): string =>
+  explainLines(plan.steps)
+    .map(({ depth, text, reason, heading }) => {
+      const line = `${"  ".repeat(depth)}${heading ? `# ${text}` : text}`;
+      return reason ? `${line.padEnd(COLUMN)}  # ${reason}` : line;
+    })
+    .join("\n") + "\n";
+
+/** The value of `--explain=json`, as it goes into JSON.stringify. */
+export const explainJson = (plan: Plan): object => ({ name: plan.name, steps: plan.steps.map(stepJson) });
+
+const callJson = (step: CallStep): object => ({
+  call: step.name,
+  args: step.args.map(argText),
+  text: callText(step),
+  title: step.title,
+  ...(step.result && { result: step.result.slot }),
+  ...(step.reason && { reason: step.reason }),
+  ...(step.onError && { onError: step.onError }),
+  ...(step.undo && { undo: callText(step.undo) }),
+});
+
+const stepJson = (step: Step): object => {
+  switch (step.kind) {
+    case "call":
+      return callJson(step);
+    case "fork":
+      return {
+        call: "clone",
+        flags: flagText(step.flags, CLONE, ""),
+        result: step.pid.slot,
+        ...(step.reason && { reason: step.reason }),
+        child: step.child.map(stepJson),
+      };
+    case "exec":
+      return {
+        call: "execve",
+        program: step.program,
+        argv: step.argv,
+        candidates: step.candidates,
+        ...(step.env && { env: step.env }),
+        ...(step.reason && { reason: step.reason }),
+      };
+    case "wait":
+    case "supervise":
+      return {
+        call: "wait4",
+        pid: step.pid.slot,
+        ...(step.kind === "supervise" && { supervise: step.terminal ? "terminal" : "signals" }),
+        ...(step.reason && { reason: step.reason }),
+        cleanup: step.cleanup.map(callJson),
+      };
+  }
+};

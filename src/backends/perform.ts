@@ -1,0 +1,66 @@
+// Makes the calls of a plan in this very process: for plans that start no program and change nothing of the process
+// itself (make a control group, write a setting).
+
+import { cString } from "../abi/bytes.ts";
+import { HostError, StepError } from "../abi/errors.ts";
+import { errnoText } from "../abi/errno.ts";
+import type { Arg, CallStep } from "../plan/call.ts";
+import type { Plan } from "../plan/plan.ts";
+import { address, syscall, type Word, writeAll } from "../sys/linux.ts";
+
+type Slots = Map<string, number>;
+
+/** Throws {@link StepError} for the call that failed, after taking back what the plan says to take back. */
+export const perform = (plan: Plan): void => {
+  const slots: Slots = new Map();
+  const undos: CallStep[] = [];
+  try {
+    for (const step of plan.steps) {
+      if (step.kind !== "call") throw new HostError(`a plan with a ${step.kind} step needs a launcher`);
+      const result = makeCall(step, slots);
+      if (result >= 0) {
+        if (step.undo) undos.push(step.undo);
+      } else if (!step.tolerate?.includes(-result) && step.onError !== "ignore") {
+        const failure = new StepError(step.title, -result, step.hints?.[-result], step.status);
+        if (step.onError !== "warn") throw failure;
+        writeAll(2, `${plan.name}: ${failure.message}\n`);
+      }
+    }
+  } catch (error) {
+    for (const undo of undos.toReversed()) {
+      const result = makeCall(undo, slots);
+      if (result < 0) writeAll(2, `${plan.name}: ${undo.title} failed: ${errnoText(-result)}\n`);
+    }
+    throw error;
+  }
+};
+
+const makeCall = (step: CallStep, slots: Slots): number => {
+  const kept: Uint8Array[] = []; // what the call's addresses point to stays alive until it is done
+  const [a, b, c, d, e, f] = step.args.map((arg) => argWord(arg, slots, kept));
+  const result = syscall(step.name, a, b, c, d, e, f);
+  if (step.result) slots.set(step.result.slot, result);
+  return kept.length >= 0 ? result : 0;
+};
+
+const argWord = (arg: Arg, slots: Slots, kept: Uint8Array[]): Word => {
+  const keep = (bytes: Uint8Array): number => {
+    kept.push(bytes);
+    return bytes.length ? address(bytes) : 0;
+  };
+  switch (arg.type) {
+    case "int":
+      return arg.value;
+    case "string":
+      return keep(cString(arg.value));
+    case "bytes":
+      return keep(arg.value);
+    case "slot": {
+      const value = slots.get(arg.slot.slot);
+      if (value === undefined) throw new RangeError(`${arg.slot.slot} is used before it is known`);
+      return value;
+    }
+    default:
+      throw new HostError(`an argument of type ${arg.type} needs a launcher`);
+  }
+};

@@ -1,0 +1,51 @@
+// Users and groups of this machine, from its files.
+
+import type { Host } from "./host.ts";
+
+export interface User {
+  readonly name: string;
+  readonly uid: number;
+  readonly gid: number;
+  readonly home: string;
+  readonly shell: string;
+}
+
+export interface Group {
+  readonly name: string;
+  readonly gid: number;
+  readonly members: readonly string[];
+}
+
+const rows = (text: string | undefined, fields: number): string[][] =>
+  (text ?? "")
+    .split("\n")
+    .map((line) => line.split(":"))
+    .filter((row) => row.length >= fields && row[0] !== "");
+
+/** @see passwd(5) */
+export const parsePasswd = (text: string | undefined): User[] =>
+  rows(text, 7).map(([name, , uid, gid, , home, shell]) => ({
+    name: name!,
+    uid: Number(uid),
+    gid: Number(gid),
+    home: home!,
+    shell: shell!,
+  }));
+
+/** @see group(5) */
+export const parseGroup = (text: string | undefined): Group[] =>
+  rows(text, 4).map(([name, , gid, members]) => ({
+    name: name!,
+    gid: Number(gid),
+    members: members ? members.split(",") : [],
+  }));
+
+export const users = (host: Host): User[] => parsePasswd(host.read("/etc/passwd"));
+export const groups = (host: Host): Group[] => parseGroup(host.read("/etc/group"));
+
+/** The largest id: (uid_t)-1 means "leave it". @see setreuid(2) */
+const MAX_ID = 0xfffffffe;
+
+/** A decimal uid or gid, undefined for anything else. @see credentials(7) */
+export const parseId = (text: string): number | undefined =>
+  /^\d{1,10}$/.test(text) && Number(text) <= MAX_ID ? Number(text) : undefined;

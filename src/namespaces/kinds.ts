@@ -1,0 +1,26 @@
+// The eight kinds of namespaces. @see namespaces(7)
+
+import { CLONE } from "../abi/flags.ts";
+
+export const kinds = {
+  user: { flag: CLONE.CLONE_NEWUSER, isolates: "users, groups and capabilities" },
+  mount: { flag: CLONE.CLONE_NEWNS, isolates: "mount points" },
+  uts: { flag: CLONE.CLONE_NEWUTS, isolates: "host name" },
+  ipc: { flag: CLONE.CLONE_NEWIPC, isolates: "System V IPC and message queues" },
+  net: { flag: CLONE.CLONE_NEWNET, isolates: "network devices, addresses and ports" },
+  pid: { flag: CLONE.CLONE_NEWPID, isolates: "process ids (children get them)" },
+  cgroup: { flag: CLONE.CLONE_NEWCGROUP, isolates: "the root of the control groups seen" },
+  time: { flag: CLONE.CLONE_NEWTIME, isolates: "boot and monotonic clocks (children get them)" },
+} as const;
+
+export type Kind = keyof typeof kinds;
+
+/** The CLONE_NEW… bits of some kinds. */
+export const kindFlags = (of: readonly Kind[]): number =>
+  of.reduce((flags, kind) => flags | kinds[kind].flag, 0);
+
+/** What some kinds keep apart, as the reason of a step. */
+export const kindReason = (of: readonly Kind[]): string =>
+  of.length === 0
+    ? ""
+    : `new namespaces, a view of its own of: ${of.map((kind) => kinds[kind].isolates).join("; ")}`;

@@ -1,0 +1,16 @@
+// Where a program may be: the names that execvp(3) would try, in its order. Pure; whether they are there is found out
+// by trying them.
+
+/** What execvp(3) searches when PATH is not in the environment (confstr(3), _CS_PATH). */
+const DEFAULT_PATH = "/bin:/usr/bin";
+
+/**
+ * The files to try for `program`. A name with a slash is itself. An empty entry of PATH, also one made by a colon at
+ * its beginning or end, is the current directory. @see execvp(3)
+ */
+export const programCandidates = (program: string, PATH: string | undefined): string[] => {
+  if (program === "" || program.includes("/")) return [program];
+  return (PATH ?? DEFAULT_PATH)
+    .split(":")
+    .map((directory) => (directory === "" ? `./${program}` : `${directory.replace(/\/+$/, "")}/${program}`));
+};
