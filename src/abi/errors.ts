@@ -9,6 +9,8 @@ export class UsageError extends Error {
   constructor(
     message: string,
     readonly hint?: string,
+    /** The exit status, where it is not the command's usual one. */
+    readonly status?: number,
   ) {
     super(message);
   }
@@ -20,6 +22,8 @@ export class HostError extends Error {
   constructor(
     message: string,
     readonly hint?: string,
+    /** The exit status, where it is not the command's usual one. */
+    readonly status?: number,
   ) {
     super(message);
   }
