@@ -1,0 +1,57 @@
+// From the words of the command line to a command and its exit status. What is imported here is what every start of
+// nsk pays for.
+
+import { mirroredTools } from "../commands/mirrored.ts";
+import { print } from "../commands/output.ts";
+import { liveHost } from "../host/live.ts";
+import { writeAll } from "../sys/linux.ts";
+import { type Failed, report } from "./failure.ts";
+import { parse } from "./getopt.ts";
+import { standardKeys, standardOptions } from "./standard.ts";
+import { findCommand } from "./table.ts";
+import { version } from "./version.ts";
+
+/** Runs what the words say; the exit status. `program` is argv[0], which a link to nsk makes the name of a command. */
+export const dispatch = async (program: string, words: readonly string[]): Promise<number> => {
+  const called = program.slice(program.lastIndexOf("/") + 1);
+  // Only the names that install-links makes: a binary that somebody renamed to `run` is still all of nsk.
+  if ((mirroredTools as readonly string[]).includes(called)) return runCommand(called, words);
+  const failed: Failed = { name: "nsk", status: 1 };
+  try {
+    const { options, operands } = parse(standardOptions({}), words, { name: "nsk", endAt: standardKeys });
+    if (options.version) return said(`nsk ${version}\n`);
+    if (options.help) return said(await (await import("./help.ts")).overview());
+    const [name, ...rest] = operands;
+    if (name === undefined) {
+      writeAll(2, await (await import("./help.ts")).overview());
+      return 1;
+    }
+    return await runCommand(name, rest);
+  } catch (error) {
+    return report(error, failed);
+  }
+};
+
+const said = (text: string): number => {
+  print(text);
+  return 0;
+};
+
+const runCommand = async (name: string, words: readonly string[]): Promise<number> => {
+  let failed: Failed = { name: "nsk", status: 1 };
+  try {
+    const command = await findCommand(name).load();
+    failed = { name: `nsk ${name}`, status: command.failure };
+    const table = command.definition.args;
+    const { options, operands } = parse({ ...table, ...standardOptions(table) }, words, {
+      name: failed.name,
+      permute: command.permute,
+      endAt: standardKeys,
+    });
+    if (options.help) return said((await import("./help.ts")).helpText(command));
+    if (options.version) return said(`${name} from nsk ${version}\n`);
+    return await command.run({ options, operands, host: liveHost(), name: failed.name });
+  } catch (error) {
+    return report(error, failed);
+  }
+};

@@ -1,0 +1,158 @@
+// GNU getopt_long over a command's table of options, with its messages word for word: scripts and habits that know
+// util-linux find here what they know. Pure: what `--help` does, or an error looks like, is decided elsewhere.
+
+import { UsageError } from "../abi/errors.ts";
+import type { Option, OptionTable, Values } from "../commands/command.ts";
+import { nearest } from "./nearest.ts";
+
+export interface Habits {
+  /** Operands and options may be mixed; without it, options end at the first operand (getopt's `+`). */
+  readonly permute?: boolean | undefined;
+  /** How the user calls the command, for the hint: `nsk unshare`. */
+  readonly name: string;
+  /** Keys of options that end the parsing at once, so that `--help` wins over the mistakes behind it. */
+  readonly endAt?: readonly string[];
+}
+
+export interface Parsed<T> {
+  readonly options: Values<T>;
+  readonly operands: readonly string[];
+}
+
+/** A name that an option can be called by. */
+interface Name {
+  readonly key: string;
+  readonly option: Option;
+}
+
+/** `mountProc` is written `--mount-proc`. */
+export const longName = (key: string): string =>
+  key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+
+/** The names of an option: its key first, then the aliases. One character is a short name. */
+export const namesOf = (key: string, option: Option): string[] => {
+  const alias = option.type === "positional" ? undefined : (option as { alias?: string | string[] }).alias;
+  return [key, ...(alias === undefined ? [] : typeof alias === "string" ? [alias] : alias)].map((word) =>
+    word.length === 1 ? word : longName(word),
+  );
+};
+
+/**
+ * Parses the words behind a command's name. Throws {@link UsageError} at the first mistake, like the mirrored tools.
+ * @see getopt_long(3)
+ */
+export const parse = <T extends OptionTable>(
+  table: T,
+  argv: readonly string[],
+  { permute, name, endAt = [] }: Habits,
+): Parsed<T> => {
+  const help = `try '${name} --help'`;
+  const short = new Map<string, Name>();
+  const long = new Map<string, Name>();
+  const values: Record<string, unknown> = {};
+  for (const [key, option] of Object.entries(table)) {
+    if (option.type === "positional") continue;
+    values[key] = absent(option);
+    for (const word of namesOf(key, option)) (word.length === 1 ? short : long).set(word, { key, option });
+  }
+
+  let at = 0;
+  let ended = false;
+  const operands: string[] = [];
+
+  /** Notes an option that was given; `value` is undefined where it has none. */
+  const give = ({ key, option }: Name, written: string, value: string | undefined): void => {
+    if (option.type === "boolean") {
+      values[key] = option.multiple ? Number(values[key]) + 1 : true;
+    } else {
+      if (value !== undefined) checkChoice(option, written, value);
+      if (option.optional || !option.multiple) values[key] = value ?? true;
+      else (values[key] as string[]).push(value!);
+    }
+    if (endAt.includes(key)) ended = true;
+  };
+
+  /** `--name`, `--name=value`, `--name value`. `body` is the word without its dashes. */
+  const takeLong = (body: string): void => {
+    const equals = body.indexOf("=");
+    const typed = equals < 0 ? body : body.slice(0, equals);
+    const attached = equals < 0 ? undefined : body.slice(equals + 1);
+    const word = complete(long, typed, body, help);
+    const found = long.get(word)!;
+    if (found.option.type === "boolean") {
+      if (attached !== undefined) throw new UsageError(`option '--${word}' doesn't allow an argument`, help);
+      give(found, `--${word}`, undefined);
+    } else if (attached !== undefined || found.option.optional) {
+      give(found, `--${word}`, attached);
+    } else {
+      if (at >= argv.length) throw new UsageError(`option '--${word}' requires an argument`, help);
+      give(found, `--${word}`, argv[at++]);
+    }
+  };
+
+  /** `-abc`, `-ovalue`, `-o value`. `body` is the word without its dash. */
+  const takeShort = (body: string): void => {
+    for (let rest = body; rest && !ended;) {
+      const letter = String.fromCodePoint(rest.codePointAt(0)!);
+      rest = rest.slice(letter.length);
+      const found = short.get(letter);
+      if (!found) throw new UsageError(`invalid option -- '${letter}'`, help);
+      if (found.option.type === "boolean") {
+        give(found, `-${letter}`, undefined);
+        continue;
+      }
+      if (!rest && !found.option.optional && at >= argv.length) {
+        throw new UsageError(`option requires an argument -- '${letter}'`, help);
+      }
+      give(found, `-${letter}`, rest || (found.option.optional ? undefined : argv[at++]));
+      return;
+    }
+  };
+
+  while (at < argv.length && !ended) {
+    const word = argv[at++]!;
+    if (word === "--") break;
+    if (word.startsWith("--")) takeLong(word.slice(2));
+    else if (word.startsWith("-") && word.length > 1) takeShort(word.slice(1));
+    else {
+      operands.push(word);
+      if (!permute) break;
+    }
+  }
+  operands.push(...argv.slice(at));
+  return { options: values as Values<T>, operands };
+};
+
+/** The value of an option that is not given. */
+const absent = (option: Option): unknown => {
+  if (option.type === "boolean") return option.multiple ? 0 : (option.default ?? false);
+  if (option.multiple && !option.optional) return [];
+  return option.default;
+};
+
+/** The full name that `typed` stands for: itself, or the only option that it begins. `body` is the word as written. */
+const complete = (long: ReadonlyMap<string, Name>, typed: string, body: string, help: string): string => {
+  if (long.has(typed)) return typed;
+  const begun = [...long.keys()].filter((word) => word.startsWith(typed));
+  if (begun.length === 0) {
+    const near = nearest(typed, [...long.keys()])[0];
+    throw new UsageError(
+      `unrecognized option '--${body}'`,
+      near === undefined ? help : `did you mean '--${near}'?`,
+    );
+  }
+  // Several names of one option are no ambiguity.
+  if (new Set(begun.map((word) => long.get(word)!.key)).size > 1) {
+    const possibilities = begun.map((word) => `'--${word}'`).join(" ");
+    throw new UsageError(`option '--${body}' is ambiguous; possibilities: ${possibilities}`, help);
+  }
+  return begun[0]!;
+};
+
+const checkChoice = (option: Option, written: string, value: string): void => {
+  if (option.type !== "enum" || !option.options || option.options.includes(value)) return;
+  throw new UsageError(
+    `invalid argument '${value}' for '${written}'`,
+    `valid arguments are ${option.options.map((choice) => `'${choice}'`).join(", ")}`,
+  );
+};

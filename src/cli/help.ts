@@ -1,0 +1,131 @@
+// Help made from the tables of options, in util-linux's layout: usage, description, options in two columns.
+
+import { command, type Command, type Option, type OptionTable } from "../commands/command.ts";
+import { print } from "../commands/output.ts";
+import { namesOf } from "./getopt.ts";
+import { standardOptions } from "./standard.ts";
+import { commands, findCommand } from "./table.ts";
+
+const WIDTH = 80;
+/** Where descriptions begin at most; a longer label has its line to itself. */
+const COLUMN = 29;
+
+/** `[left, right]` of a list in two columns. */
+type Row = readonly [string, string];
+
+/** The help of one command. */
+export const helpText = ({ definition, usage }: Command<any>): string => {
+  const { name, description } = definition.meta as { name: string; description: string };
+  const table: OptionTable = definition.args;
+  const operands = rowsOf(table, true);
+  const options = rowsOf(table, false);
+  const standard = rowsOf(standardOptions(table), false);
+  const column = columnOf([...operands, ...options, ...standard]);
+  return [
+    `Usage:\n nsk ${name} [options]${usage && ` ${usage}`}\n`,
+    `${wrap(sentence(description), WIDTH).join("\n")}\n`,
+    ...(operands.length ? [section("Arguments", operands, column)] : []),
+    `${section("Options", options, column)}${options.length ? "\n" : ""}${list(standard, column)}`,
+  ].join("\n");
+};
+
+/** What `nsk --help` prints: every command, by group. */
+export const overview = async (): Promise<string> => {
+  const groups = new Map<string, Row[]>();
+  for (const [name, { group, load }] of Object.entries(commands)) {
+    const { description } = (await load()).definition.meta as { description: string };
+    const row: Row = [` ${name}`, firstSentence(description)];
+    groups.set(group, [...(groups.get(group) ?? []), row]);
+  }
+  const options = rowsOf(standardOptions({}), false);
+  const column = columnOf([...[...groups.values()].flat(), ...options]);
+  return [
+    "Usage:\n nsk <command> [options] [<operand>...]\n",
+    "Namespaces, control groups and containers in one program.\n",
+    ...[...groups].map(([group, rows]) => section(group, rows, column)),
+    section("Options", options, column),
+    "See 'nsk help <command>' for the options of a command.\n",
+  ].join("\n");
+};
+
+const section = (title: string, rows: readonly Row[], column: number): string =>
+  `${title}:\n${list(rows, column)}`;
+
+const firstSentence = (text: string): string => sentence(text).replace(/\.( .*)?$/, "");
+
+const sentence = (text: string): string =>
+  `${text[0]!.toUpperCase()}${text.slice(1)}${text.endsWith(".") ? "" : "."}`;
+
+const rowsOf = (table: OptionTable, operands: boolean): Row[] =>
+  Object.entries(table)
+    .filter(([, option]) => (option.type === "positional") === operands)
+    .map(([key, option]) => [
+      operands ? ` <${option.valueHint ?? key}>` : label(key, option),
+      option.description ?? "",
+    ]);
+
+/** ` -m, --mount[=<file>]` */
+const label = (key: string, option: Option): string => {
+  const names = namesOf(key, option);
+  const short = names.filter((name) => name.length === 1).map((name) => `-${name}`);
+  const long = names.filter((name) => name.length > 1).map((name) => `--${name}`);
+  const written = [...short, ...long].join(", ") + valueText(option, long.length > 0);
+  // Long names stand under each other, also where no short one is before them.
+  return short.length ? ` ${written}` : `     ${written}`;
+};
+
+/** `=<file>`, or `[=<file>]` where the value may be left out; ` <file>` behind a short name. */
+const valueText = (option: Option, isLong: boolean): string => {
+  if (option.type === "boolean") return "";
+  const hint = valueHint(option);
+  if (option.optional) return isLong ? `[=${hint}]` : `[${hint}]`;
+  return isLong ? `=${hint}` : ` ${hint}`;
+};
+
+/** `<file>`; the words themselves where only some are possible; a hint with brackets of its own as it is. */
+const valueHint = (option: Option): string => {
+  if (option.type === "enum") return option.valueHint ?? (option.options ?? []).join("|");
+  const hint = option.valueHint ?? "value";
+  return hint.includes("<") ? hint : `<${hint}>`;
+};
+
+const columnOf = (rows: readonly Row[]): number =>
+  rows.reduce((widest, [left]) => (left.length + 2 > COLUMN ? widest : Math.max(widest, left.length + 2)), 0);
+
+const list = (rows: readonly Row[], column: number): string =>
+  rows
+    .flatMap(([left, right]) => {
+      const lines = wrap(right, WIDTH - column);
+      const indented = lines.map((line) => " ".repeat(column) + line);
+      if (!lines.length || left.length + 2 > column) return [left, ...indented];
+      return [left.padEnd(column) + lines[0], ...indented.slice(1)];
+    })
+    .map((line) => `${line}\n`)
+    .join("");
+
+/** Lines of `width` characters at most, broken at spaces. */
+const wrap = (text: string, width: number): string[] => {
+  const lines: string[] = [];
+  for (const word of text.split(" ").filter(Boolean)) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + 1 + word.length <= width)
+      lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(word);
+  }
+  return lines;
+};
+
+/** `nsk help [<command>]` */
+export const help = command({
+  definition: {
+    meta: { name: "help", description: "display help about a command" },
+    args: {},
+  },
+  usage: "[<command>]",
+  failure: 1,
+  run: async ({ operands }) => {
+    const [name] = operands;
+    print(name === undefined ? await overview() : helpText(await findCommand(name).load()));
+    return 0;
+  },
+});

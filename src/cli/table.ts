@@ -1,0 +1,28 @@
+// Every command by its name. Nothing is loaded before it is asked for: start-up pays for one command, not for all.
+
+import { UsageError } from "../abi/errors.ts";
+import type { Command } from "../commands/command.ts";
+import { nearest } from "./nearest.ts";
+
+export interface Entry {
+  /** The heading in `nsk --help`. */
+  readonly group: "Namespaces" | "Control groups" | "Containers" | "This tool";
+  load(): Promise<Command<any>>;
+}
+
+export const commands: Readonly<Record<string, Entry>> = {
+  unshare: { group: "Namespaces", load: async () => (await import("../commands/unshare.ts")).unshare },
+  "install-links": {
+    group: "This tool",
+    load: async () => (await import("../commands/install-links.ts")).installLinks,
+  },
+  help: { group: "This tool", load: async () => (await import("./help.ts")).help },
+};
+
+/** The entry of a command. Throws {@link UsageError} that names the nearest commands. */
+export const findCommand = (name: string): Entry => {
+  if (Object.hasOwn(commands, name)) return commands[name]!;
+  const near = nearest(name, Object.keys(commands));
+  const hint = near.length ? `did you mean ${near.join(" or ")}?` : "try 'nsk --help'";
+  throw new UsageError(`'${name}' is not a command of nsk`, hint);
+};

@@ -1,0 +1,10 @@
+// Data for stdout. Never through process.stdout: touching that makes a pipe non-blocking for everybody who holds it.
+
+import { StepError } from "../abi/errors.ts";
+import { writeAll } from "../sys/linux.ts";
+
+/** Writes all of `text` to stdout. Throws {@link StepError}: ENOSPC for a full disk, EPIPE for a reader that is gone. */
+export const print = (text: string): void => {
+  const result = writeAll(1, text);
+  if (result < 0) throw new StepError("write to standard output", -result);
+};
