@@ -1,0 +1,156 @@
+// `bun run build`: src/main.ts becomes dist/nsk for this machine. With --all: for x86-64 and arm64, glibc and musl,
+// and the checksums of the four files.
+
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { compile } from "./compile.ts";
+
+const root = join(import.meta.dir, "..");
+const dist = join(root, "dist");
+const entry = join(root, "src/main.ts");
+
+/** The files of a release, and the npm packages that Bun's executables for them come in. */
+const targets = [
+  { file: "nsk-linux-x64", name: "bun-linux-x64", package: "@oven/bun-linux-x64" },
+  { file: "nsk-linux-arm64", name: "bun-linux-arm64", package: "@oven/bun-linux-aarch64" },
+  { file: "nsk-linux-x64-musl", name: "bun-linux-x64-musl", package: "@oven/bun-linux-x64-musl" },
+  { file: "nsk-linux-arm64-musl", name: "bun-linux-arm64-musl", package: "@oven/bun-linux-aarch64-musl" },
+] as const;
+
+/** Everyday command lines that end by themselves and change nothing: a run of each says what the build lays out first. */
+const everyday: readonly (readonly string[])[] = [
+  ["unshare", "--explain", "-U", "true"],
+  ["unshare", "--explain", "-Urmpf", "--mount-proc", "true"],
+  ["cgexec", "--explain", "-g", "cpu:x", "true"],
+  ["run", "--explain", "--cpus", "0.25", "--", "true"],
+  ["--version"],
+];
+
+/** The pinned Bun: the one in package.json, which bun.lock has the checksums of. */
+const pinned = (): { version: string; bun: string } => {
+  const { version, devDependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  return { version, bun: devDependencies.bun };
+};
+
+/** The commit that is built, with a `+` where the tree has changes that are in no commit; undefined outside of git. */
+const commit = (): string | undefined => {
+  const git = (...args: string[]) => {
+    const { exitCode, stdout } = Bun.spawnSync(["git", ...args], { cwd: root, stderr: "ignore" });
+    return exitCode === 0 ? stdout.toString().trim() : undefined;
+  };
+  if (!Bun.which("git")) return undefined;
+  const hash = git("rev-parse", "--short=7", "HEAD");
+  return hash && hash + (git("status", "--porcelain", "--untracked-files=no", "--", "src") ? "+" : "");
+};
+
+/** Where bun.lock says what a package's tarball must hash to (Subresource Integrity). */
+const integrity = (name: string, version: string): string => {
+  const line = readFileSync(join(root, "bun.lock"), "utf8")
+    .split("\n")
+    .find((line) => line.includes(`["${name}@${version}"`));
+  const hash = line && /"(sha512-[A-Za-z0-9+/=]+)"/.exec(line)?.[1];
+  if (!hash) throw new Error(`bun.lock has no checksum of ${name}@${version}`);
+  return hash;
+};
+
+/** Bun's executable out of an npm package, checked against bun.lock, kept for the next build. */
+const fetchExecutable = (name: string, version: string): string => {
+  const cache = join(root, "node_modules/.cache/bun", version, name.replace("@oven/", ""));
+  const executable = join(cache, "package/bin/bun");
+  if (existsSync(executable)) return executable;
+  console.log(`fetching ${name}@${version}`);
+  mkdirSync(cache, { recursive: true });
+  const run = (command: string[]): string => {
+    const { exitCode, stdout, stderr } = Bun.spawnSync(command, {
+      cwd: cache,
+      stdin: "ignore",
+      stderr: "pipe",
+    });
+    if (exitCode !== 0) throw new Error(`${command.join(" ")} failed\n${stderr}`);
+    return stdout.toString();
+  };
+  const [{ filename }] = JSON.parse(run(["npm", "pack", "--silent", "--json", `${name}@${version}`]));
+  const tarball = join(cache, filename);
+  const actual = `sha512-${createHash("sha512").update(readFileSync(tarball)).digest("base64")}`;
+  if (actual !== integrity(name, version)) {
+    rmSync(cache, { recursive: true });
+    throw new Error(`${name}@${version} is not what bun.lock has the checksum of`);
+  }
+  // Unpacked beside and moved, so that an interrupted build leaves no half of an executable behind.
+  run([
+    "sh",
+    "-c",
+    `mkdir -p new && tar -xzf '${filename}' -C new && mv new/package package && rm -r new '${filename}'`,
+  ]);
+  return executable;
+};
+
+/** What runs of a first build read of themselves. Undefined when nothing was recorded. */
+const recordOrder = (scratch: string, define: Record<string, string>): string[] => {
+  const recorder = join(scratch, "recorder");
+  compile({ entry, outfile: recorder, define, switches: "alive" });
+  return everyday.flatMap((args, index) => {
+    const file = join(scratch, `order-${index}`);
+    const env = { PATH: "/usr/bin:/bin", BUN_BYTECODE_ORDER_OUT: file };
+    Bun.spawnSync([recorder, ...args], {
+      cwd: scratch,
+      env,
+      stdin: "ignore",
+      stdout: "ignore",
+      stderr: "ignore",
+    });
+    return existsSync(file) ? [file] : [];
+  });
+};
+
+const megabytes = (file: string) => `${(statSync(file).size / 1e6).toFixed(1)} MB`;
+
+const build = (all: boolean): void => {
+  const { version, bun } = pinned();
+  if (Bun.version !== bun)
+    throw new Error(`this is Bun ${Bun.version}, package.json pins ${bun}: npx bun@${bun} run build`);
+  const hash = commit();
+  const define = {
+    NSK_VERSION: JSON.stringify(version),
+    NSK_COMMIT: hash ? JSON.stringify(hash) : "undefined",
+  };
+  const scratch = mkdtempSync(join(tmpdir(), "nsk-build-"));
+  try {
+    const orderFile = recordOrder(scratch, define).join(",");
+    for (const target of [{ file: "nsk" } as const, ...(all ? targets : [])]) {
+      const outfile = join(dist, target.file);
+      compile({
+        entry,
+        outfile,
+        define,
+        ...(orderFile && { orderFile }),
+        ...("name" in target && {
+          target: { name: target.name, executable: fetchExecutable(target.package, bun) },
+        }),
+      });
+      console.log(`dist/${target.file}  ${megabytes(outfile)}`);
+    }
+    if (!all) return;
+    const sums = targets.map(({ file }) => {
+      const hash = createHash("sha256")
+        .update(readFileSync(join(dist, file)))
+        .digest("hex");
+      return `${hash}  ${file}\n`;
+    });
+    writeFileSync(join(dist, "SHA256SUMS"), sums.join(""));
+    console.log("dist/SHA256SUMS");
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+};
+
+if (import.meta.main) {
+  try {
+    build(process.argv.includes("--all"));
+  } catch (error) {
+    console.error(`build: ${error instanceof Error ? error.message : error}`);
+    process.exit(1);
+  }
+}

@@ -1,0 +1,68 @@
+// One program in, one executable file out, with the flags that nsk is built with. The benchmark's empty program and
+// the tests' controls go through here too, so that they are what nsk would be.
+
+import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { neutralise } from "./switches.ts";
+
+const flags = [
+  "--compile",
+  "--bytecode",
+  // Bytecode of another format knows no top-level await.
+  "--format=esm",
+  "--minify",
+  // What a command does not need is not loaded: without this a lazy import costs as much as an eager one.
+  "--splitting",
+  // A program that root runs must not take settings, let alone code, from the directory it is started in.
+  "--no-compile-autoload-dotenv",
+  "--no-compile-autoload-bunfig",
+  "--no-compile-autoload-tsconfig",
+  "--no-compile-autoload-package-json",
+];
+
+export interface Compilation {
+  readonly entry: string;
+  readonly outfile: string;
+  /** Constants of the program, as JavaScript source: `{ NSK_VERSION: '"1.0"' }`. */
+  readonly define?: Readonly<Record<string, string>>;
+  /** Another machine: Bun's name for it and a Bun executable for it. */
+  readonly target?: { readonly name: string; readonly executable: string };
+  /** What a run of the program read of itself, to be laid out first. */
+  readonly orderFile?: string;
+  /** Leave Bun's switches alive, for a build that records and for a test's control. */
+  readonly switches?: "alive";
+}
+
+/** Compiles a program. The file appears whole or not at all, also for somebody who is running its predecessor. */
+export const compile = (it: Compilation): void => {
+  const directory = dirname(it.outfile);
+  mkdirSync(directory, { recursive: true });
+  const scratch = join(directory, `.${basename(it.outfile)}.${process.pid}`);
+  const command = [
+    process.execPath,
+    "build",
+    ...flags,
+    ...Object.entries(it.define ?? {}).flatMap(([name, value]) => ["--define", `${name}=${value}`]),
+    ...(it.target ? [`--target=${it.target.name}`, `--compile-executable-path=${it.target.executable}`] : []),
+    ...(it.orderFile ? [`--bytecode-order=${it.orderFile}`] : []),
+    `--outfile=${scratch}`,
+    it.entry,
+  ];
+  try {
+    const { exitCode, stdout, stderr } = Bun.spawnSync(command, {
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+    });
+    if (exitCode !== 0) throw new Error(`bun build of ${it.entry} failed\n${stdout}${stderr}`);
+    if (it.switches !== "alive") {
+      const file = readFileSync(scratch);
+      neutralise(file);
+      writeFileSync(scratch, file);
+    }
+    chmodSync(scratch, 0o755);
+    renameSync(scratch, it.outfile);
+  } finally {
+    rmSync(scratch, { force: true });
+  }
+};
