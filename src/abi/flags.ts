@@ -195,3 +195,73 @@ export const TTY = {
 
 /** A file without a name; it includes O_DIRECTORY, hence a number for each processor. @see open(2) */
 export const O_TMPFILE = { x64: 0o20200000, arm64: 0o20040000 } as const;
+
+/** Capabilities by name and bit number. @see capabilities(7) */
+export const CAP = {
+  CAP_CHOWN: 0,
+  CAP_DAC_OVERRIDE: 1,
+  CAP_DAC_READ_SEARCH: 2,
+  CAP_FOWNER: 3,
+  CAP_FSETID: 4,
+  CAP_KILL: 5,
+  CAP_SETGID: 6,
+  CAP_SETUID: 7,
+  CAP_SETPCAP: 8,
+  CAP_LINUX_IMMUTABLE: 9,
+  CAP_NET_BIND_SERVICE: 10,
+  CAP_NET_BROADCAST: 11,
+  CAP_NET_ADMIN: 12,
+  CAP_NET_RAW: 13,
+  CAP_IPC_LOCK: 14,
+  CAP_IPC_OWNER: 15,
+  CAP_SYS_MODULE: 16,
+  CAP_SYS_RAWIO: 17,
+  CAP_SYS_CHROOT: 18,
+  CAP_SYS_PTRACE: 19,
+  CAP_SYS_PACCT: 20,
+  CAP_SYS_ADMIN: 21,
+  CAP_SYS_BOOT: 22,
+  CAP_SYS_NICE: 23,
+  CAP_SYS_RESOURCE: 24,
+  CAP_SYS_TIME: 25,
+  CAP_SYS_TTY_CONFIG: 26,
+  CAP_MKNOD: 27,
+  CAP_LEASE: 28,
+  CAP_AUDIT_WRITE: 29,
+  CAP_AUDIT_CONTROL: 30,
+  CAP_SETFCAP: 31,
+  CAP_MAC_OVERRIDE: 32,
+  CAP_MAC_ADMIN: 33,
+  CAP_SYSLOG: 34,
+  CAP_WAKE_ALARM: 35,
+  CAP_BLOCK_SUSPEND: 36,
+  CAP_AUDIT_READ: 37,
+  CAP_PERFMON: 38,
+  CAP_BPF: 39,
+  CAP_CHECKPOINT_RESTORE: 40,
+} as const;
+
+/** @see socket(2), netdevice(7) */
+export const NET = {
+  AF_UNIX: 1,
+  SOCK_STREAM: 1,
+  AF_INET: 2,
+  SOCK_DGRAM: 2,
+  SOCK_CLOEXEC: 0o2000000,
+  SIOCSIFFLAGS: 0x8914,
+  IFF_UP: 1,
+  IFF_LOOPBACK: 8,
+  IFF_RUNNING: 0x40,
+} as const;
+
+/** @see mount_setattr(2) */
+export const MOUNT_ATTR_RDONLY = 1;
+
+/** @see close_range(2) */
+export const CLOSE_RANGE_CLOEXEC = 4;
+
+/** @see flock(2) */
+export const LOCK = { LOCK_EX: 2, LOCK_NB: 4 } as const;
+
+/** File type bits of mknod(2) and stat(2). @see inode(7) */
+export const S = { S_IFCHR: 0o020000, S_IFREG: 0o100000, S_IFDIR: 0o040000, S_IFMT: 0o170000 } as const;

@@ -73,6 +73,7 @@ export const syscallNumbers = {
   setuid: [105, 146],
   signalfd4: [289, 74],
   socket: [41, 198],
+  socketpair: [53, 199],
   statfs: [137, 43],
   symlinkat: [266, 36],
   umask: [95, 166],

@@ -30,6 +30,8 @@ const argText = (arg: Arg): string => {
   switch (arg.type) {
     case "int":
       return arg.text ?? String(arg.value);
+    case "byArch":
+      return argText(arg.x64);
     case "string":
       return quote(arg.value);
     case "bytes":
@@ -39,7 +41,7 @@ const argText = (arg: Arg): string => {
     case "environ":
       return "environ";
     case "slot":
-      return arg.slot.slot;
+      return arg.part === undefined ? arg.slot.slot : `${arg.slot.slot}[${arg.part}]`;
     case "out":
       return arg.text ?? arg.slot.slot;
     case "struct":
@@ -88,7 +90,7 @@ export const explainLines = (steps: readonly Step[], depth = 0): Line[] =>
           withReason(
             depth,
             `execve(${quote(file)}, [${step.argv.map(quote).join(", ")}], ${step.env ? `[${step.env.map(quote).join(", ")}]` : "environ"})`,
-            i === 0 ? step.reason : "tried when the ones before are not there",
+            i === 0 ? step.reason : "or this, when it is not there",
           ),
         );
       case "wait":

@@ -2,7 +2,7 @@
 
 import { decode } from "../abi/bytes.ts";
 import { callerEnvironment } from "../sys/caller.ts";
-import { arch, fileType, listDirectory, readFile, syscall } from "../sys/linux.ts";
+import { arch, fileType, isTerminal, listDirectory, readFile, syscall } from "../sys/linux.ts";
 import type { Host } from "./host.ts";
 
 const S_IFREG = 0o100000;
@@ -39,6 +39,7 @@ export const liveHost = (): Host => ({
     const names = listDirectory(path);
     return typeof names === "number" ? undefined : names.map(decode);
   },
+  isTerminal: (fd) => isTerminal(fd),
   kind: (path) => {
     const type = fileType(path);
     if (type < 0) return undefined;

@@ -8,9 +8,9 @@ export const kinds = {
   uts: { flag: CLONE.CLONE_NEWUTS, isolates: "host name" },
   ipc: { flag: CLONE.CLONE_NEWIPC, isolates: "System V IPC and message queues" },
   net: { flag: CLONE.CLONE_NEWNET, isolates: "network devices, addresses and ports" },
-  pid: { flag: CLONE.CLONE_NEWPID, isolates: "process ids (children get them)" },
-  cgroup: { flag: CLONE.CLONE_NEWCGROUP, isolates: "the root of the control groups seen" },
-  time: { flag: CLONE.CLONE_NEWTIME, isolates: "boot and monotonic clocks (children get them)" },
+  pid: { flag: CLONE.CLONE_NEWPID, isolates: "process ids, from the first child on" },
+  cgroup: { flag: CLONE.CLONE_NEWCGROUP, isolates: "view of the control groups" },
+  time: { flag: CLONE.CLONE_NEWTIME, isolates: "boot and monotonic clocks" },
 } as const;
 
 export type Kind = keyof typeof kinds;
@@ -19,8 +19,9 @@ export type Kind = keyof typeof kinds;
 export const kindFlags = (of: readonly Kind[]): number =>
   of.reduce((flags, kind) => flags | kinds[kind].flag, 0);
 
-/** What some kinds keep apart, as the reason of a step. */
-export const kindReason = (of: readonly Kind[]): string =>
-  of.length === 0
-    ? ""
-    : `new namespaces, a view of its own of: ${of.map((kind) => kinds[kind].isolates).join("; ")}`;
+/** What some kinds are for, as the reason of a step. */
+export const kindReason = (of: readonly Kind[]): string => {
+  const [only] = of;
+  if (of.length === 1 && only) return `a new ${only} namespace: its own ${kinds[only].isolates}`;
+  return of.length ? `new namespaces: ${of.join(", ")}` : "";
+};

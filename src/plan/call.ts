@@ -26,6 +26,8 @@ export interface Pointer {
 /** An argument, with the text that strace would print where the value alone does not tell it. */
 export type Arg =
   | { readonly type: "int"; readonly value: number | bigint; readonly text?: string }
+  /** A number that the two processors write differently. */
+  | { readonly type: "byArch"; readonly x64: Arg; readonly arm64: Arg }
   /** A C string. */
   | { readonly type: "string"; readonly value: string }
   /** Bytes that the call reads, without an end mark (the buffer of write(2), a structure that never changes). */
@@ -34,8 +36,8 @@ export type Arg =
   | { readonly type: "strings"; readonly value: readonly string[]; readonly text?: string }
   /** The environment that the launcher was started with, untouched. */
   | { readonly type: "environ" }
-  /** The value that an earlier call left in a slot. */
-  | { readonly type: "slot"; readonly slot: Slot }
+  /** The value that an earlier call left in a slot; of a pair of descriptors (pipe2, socketpair) one of the two. */
+  | { readonly type: "slot"; readonly slot: Slot; readonly part?: 0 | 1 }
   /** The address of a slot, for a call that writes 8 bytes at most into it. */
   | { readonly type: "out"; readonly slot: Slot; readonly text?: string }
   /** A structure in writable memory, its fields stored in order before the call. */
@@ -75,4 +77,6 @@ export const int = (value: number | bigint, text?: string): Arg =>
   text === undefined ? { type: "int", value } : { type: "int", value, text };
 export const string = (value: string): Arg => ({ type: "string", value });
 export const valueOf = (from: Slot): Arg => ({ type: "slot", slot: from });
+/** One of the two descriptors that a call left in a slot. @see socketpair(2) */
+export const partOf = (from: Slot, part: 0 | 1): Arg => ({ type: "slot", slot: from, part });
 export const NULL: Arg = { type: "int", value: 0, text: "NULL" };

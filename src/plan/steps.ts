@@ -5,16 +5,26 @@ import { errno } from "../abi/errno.ts";
 import {
   AT,
   AT_FDCWD,
+  CAP,
   CLONE,
+  CLOSE_RANGE_CLOEXEC,
   flagText,
   type FlagTable,
+  LOCK,
   MNT,
+  MOUNT_ATTR_RDONLY,
+  MOVE_MOUNT,
   MS,
+  NET,
   O,
+  O_TMPFILE,
+  OPEN_TREE,
   POLL,
   PR,
+  S,
   signalMask,
   signalName,
+  TTY,
 } from "../abi/flags.ts";
 import { encode } from "../abi/bytes.ts";
 import {
@@ -23,12 +33,13 @@ import {
   int,
   NULL,
   type OnError,
+  partOf,
   type Slot,
   slot,
   string,
   valueOf,
 } from "./call.ts";
-import type { SyscallName } from "../abi/syscalls.ts";
+import type { Arch, SyscallName } from "../abi/syscalls.ts";
 
 /** What every step may say besides its arguments. */
 export interface About {
@@ -279,5 +290,277 @@ export const dieWithParent = (signal: number, parent: Slot): CallStep[] => {
       "ppoll",
       { reason: "unless it is dead already: then end here", endWhenPositive: true },
     ),
+  ];
+};
+
+/** `setsid()`. @see setsid(2) */
+export const setsid = (about?: About): CallStep => call("setsid", [], "setsid", about);
+
+/** `umask(mask)`; what it was before goes into `old`. It cannot fail. @see umask(2) */
+export const setUmask = (mask: number, old: Slot, about?: About): CallStep =>
+  call("umask", [octal(mask)], "umask", { result: old, ...about });
+
+export const restoreUmask = (old: Slot, about?: About): CallStep =>
+  call("umask", [valueOf(old)], "umask", about);
+
+/** `pivot_root(new_root, put_old)`. @see pivot_root(2) */
+export const pivotRoot = (newRoot: string, putOld: string, about?: About): CallStep =>
+  call("pivot_root", [string(newRoot), string(putOld)], "pivot_root", about);
+
+/** `sethostname(name, length)`. @see sethostname(2) */
+export const setHostname = (name: string, about?: About): CallStep => {
+  const value = encode(name);
+  return call("sethostname", [{ type: "bytes", value }, int(value.length)], "set the host name", about);
+};
+
+/** `mknodat(AT_FDCWD, pathname, S_IFCHR|mode, makedev(major, minor))`. @see mknod(2) */
+export const makeCharacterDevice = (pathname: string, mode: number, major: number, minor: number): CallStep =>
+  call(
+    "mknodat",
+    [
+      cwd,
+      string(pathname),
+      int(S.S_IFCHR | mode, `S_IFCHR|0${mode.toString(8)}`),
+      int((major << 8) | minor, `makedev(0x${major.toString(16)}, 0x${minor.toString(16)})`),
+    ],
+    `make the device ${pathname}`,
+  );
+
+/** An empty file, where there is nothing yet: something to mount a file on. @see mknod(2) */
+export const ensureFile = (pathname: string, mode: number): CallStep =>
+  call(
+    "mknodat",
+    [cwd, string(pathname), int(S.S_IFREG | mode, `S_IFREG|0${mode.toString(8)}`), int(0)],
+    `make ${pathname}`,
+    { tolerate: [errno("EEXIST"), errno("EROFS")] },
+  );
+
+/** A file in `directory` that has no name yet, for {@link linkOpen}. @see open(2), O_TMPFILE */
+export const openNameless = (directory: string, result: Slot, about?: About): CallStep =>
+  call(
+    "openat",
+    [
+      cwd,
+      string(directory),
+      { type: "byArch", x64: int(tmpfile("x64"), TMPFILE), arm64: int(tmpfile("arm64"), TMPFILE) },
+      octal(0o600),
+    ],
+    `make a file in ${directory}`,
+    { result, ...about },
+  );
+
+const TMPFILE = "O_WRONLY|O_TMPFILE|O_CLOEXEC";
+const tmpfile = (arch: Arch): number => O.O_WRONLY | O_TMPFILE[arch] | O.O_CLOEXEC;
+
+/** `flock(fd, LOCK_EX|LOCK_NB)`; the lock goes when every copy of the descriptor is closed. @see flock(2) */
+export const lock = (fd: Slot, about?: About): CallStep =>
+  call("flock", [valueOf(fd), flags(LOCK.LOCK_EX | LOCK.LOCK_NB, LOCK)], "lock", about);
+
+/** `linkat(fd, "", AT_FDCWD, pathname, AT_EMPTY_PATH)`: give an open file a name. @see linkat(2) */
+export const linkOpen = (fd: Slot, pathname: string, about?: About): CallStep =>
+  call(
+    "linkat",
+    [valueOf(fd), string(""), cwd, string(pathname), flags(AT.AT_EMPTY_PATH, AT)],
+    `make ${pathname}`,
+    about,
+  );
+
+/** `open_tree(AT_FDCWD, source, OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC|AT_RECURSIVE)`. @see open_tree(2) */
+export const openTree = (source: string, result: Slot, about?: About): CallStep => {
+  const how = OPEN_TREE.OPEN_TREE_CLONE | OPEN_TREE.OPEN_TREE_CLOEXEC | OPEN_TREE.AT_RECURSIVE;
+  return call("open_tree", [cwd, string(source), flags(how, OPEN_TREE)], `open ${source}`, {
+    result,
+    ...about,
+  });
+};
+
+/** `mount_setattr(tree, "", AT_EMPTY_PATH|AT_RECURSIVE, {attr_set=MOUNT_ATTR_RDONLY}, 32)`. @see mount_setattr(2) */
+export const readonlyTree = (tree: Slot, about?: About): CallStep => {
+  const value = new Uint8Array(32); // struct mount_attr { u64 attr_set, attr_clr, propagation, userns_fd; }
+  value[0] = MOUNT_ATTR_RDONLY;
+  return call(
+    "mount_setattr",
+    [
+      valueOf(tree),
+      string(""),
+      flags(AT.AT_EMPTY_PATH | AT.AT_RECURSIVE, AT),
+      { type: "bytes", value, text: "{attr_set=MOUNT_ATTR_RDONLY}" },
+      int(value.length),
+    ],
+    "make read-only",
+    about,
+  );
+};
+
+/** `move_mount(tree, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH)`. @see move_mount(2) */
+export const attachTree = (tree: Slot, target: string, about?: About): CallStep =>
+  call(
+    "move_mount",
+    [valueOf(tree), string(""), cwd, string(target), flags(MOVE_MOUNT.MOVE_MOUNT_F_EMPTY_PATH, MOVE_MOUNT)],
+    `mount ${target}`,
+    about,
+  );
+
+/** The loopback device of a new network namespace is there, but down. @see netdevice(7) */
+export const loopbackUp = (): CallStep[] => {
+  const title = "bring the loopback device up";
+  const socket = slot("socket");
+  const ifreq = new Uint8Array(40); // char ifr_name[16]; short ifr_flags; …
+  ifreq.set(encode("lo"));
+  new DataView(ifreq.buffer).setInt16(16, NET.IFF_UP | NET.IFF_RUNNING, true);
+  return [
+    call(
+      "socket",
+      [
+        int(NET.AF_INET, "AF_INET"),
+        int(NET.SOCK_DGRAM | NET.SOCK_CLOEXEC, "SOCK_DGRAM|SOCK_CLOEXEC"),
+        int(0, "IPPROTO_IP"),
+      ],
+      title,
+      {
+        result: socket,
+        reason: "127.0.0.1 answers inside",
+      },
+    ),
+    call(
+      "ioctl",
+      [
+        valueOf(socket),
+        int(NET.SIOCSIFFLAGS, "SIOCSIFFLAGS"),
+        { type: "bytes", value: ifreq, text: '{ifr_name="lo", ifr_flags=IFF_UP|IFF_RUNNING}' },
+      ],
+      title,
+    ),
+    close(socket, { title }),
+  ];
+};
+
+/** `prctl(PR_CAPBSET_DROP, capability)`; one that the kernel does not know is dropped already. @see capabilities(7) */
+export const dropFromBoundingSet = (bit: number, name: string, about?: About): CallStep =>
+  call("prctl", [int(PR.PR_CAPBSET_DROP, "PR_CAPBSET_DROP"), int(bit, name)], `drop ${name}`, {
+    tolerate: [errno("EINVAL")],
+    ...about,
+  });
+
+/** `capset(header, data)`: the permitted and effective set as given, the inheritable empty. @see capset(2) */
+export const setCapabilities = (set: bigint, reason: string): CallStep => {
+  const low = Number(set & 0xffffffffn);
+  const high = Number(set >> 32n);
+  const header = new Uint8Array(Uint32Array.of(0x20080522, 0).buffer); // _LINUX_CAPABILITY_VERSION_3, this process
+  const data = new Uint8Array(Uint32Array.of(low, low, 0, high, high, 0).buffer);
+  const names = Object.entries(CAP)
+    .filter(([, bit]) => (set >> BigInt(bit)) & 1n)
+    .map(([name]) => `1<<${name}`)
+    .join("|");
+  return call(
+    "capset",
+    [
+      { type: "bytes", value: header, text: "{version=_LINUX_CAPABILITY_VERSION_3, pid=0}" },
+      {
+        type: "bytes",
+        value: data,
+        text: `{effective=${names || "0"}, permitted=${names || "0"}, inheritable=0}`,
+      },
+    ],
+    "set the capabilities",
+    { reason },
+  );
+};
+
+/** `close_range(first, ~0, CLOSE_RANGE_CLOEXEC)`. @see close_range(2) */
+export const closeOnExecFrom = (first: number, about?: About): CallStep =>
+  call(
+    "close_range",
+    [int(first), int(0xffffffff, "4294967295"), int(CLOSE_RANGE_CLOEXEC, "CLOSE_RANGE_CLOEXEC")],
+    "close_range",
+    about,
+  );
+
+const dup = (from: Slot, to: number, title: string): CallStep =>
+  call("dup3", [valueOf(from), int(to), int(0)], title);
+
+/** Standard input becomes /dev/null. */
+export const readNothing = (): CallStep[] => {
+  const fd = slot("null");
+  const title = "open /dev/null";
+  return [
+    open("/dev/null", O.O_RDONLY | O.O_CLOEXEC, fd, { reason: "without -i the program reads nothing" }),
+    dup(fd, 0, title),
+    close(fd, { title }),
+  ];
+};
+
+/** Two connected sockets in one slot. @see socketpair(2) */
+export const socketPair = (result: Slot, about?: About): CallStep =>
+  call(
+    "socketpair",
+    [
+      int(NET.AF_UNIX, "AF_UNIX"),
+      int(NET.SOCK_STREAM | NET.SOCK_CLOEXEC, "SOCK_STREAM|SOCK_CLOEXEC"),
+      int(0),
+      { type: "out", slot: result },
+    ],
+    "socketpair",
+    about,
+  );
+
+/**
+ * A terminal from the container's own /dev/pts becomes the child's standard input, output and error, and the
+ * controlling terminal of its session. The supervisor is told the number of the master's descriptor, and takes it
+ * (see {@link takeDescriptor}) before the child goes on.
+ */
+export const openTerminal = (pair: Slot): CallStep[] => {
+  const title = "open a terminal";
+  const [master, terminal] = [slot("ptmx"), slot("tty")];
+  const answer: Arg = { type: "buffer", name: "answer", size: 8 };
+  return [
+    open("/dev/ptmx", O.O_RDWR | O.O_NOCTTY | O.O_CLOEXEC, master, {
+      title,
+      reason: "a terminal of the container's own",
+    }),
+    call(
+      "ioctl",
+      [
+        valueOf(master),
+        int(TTY.TIOCSPTLCK, "TIOCSPTLCK"),
+        { type: "bytes", value: new Uint8Array(4), text: "[0]" },
+      ],
+      title,
+    ),
+    call(
+      "ioctl",
+      [valueOf(master), int(TTY.TIOCGPTPEER, "TIOCGPTPEER"), int(O.O_RDWR | O.O_NOCTTY, "O_RDWR|O_NOCTTY")],
+      title,
+      {
+        result: terminal,
+      },
+    ),
+    call("write", [partOf(pair, 1), { type: "out", slot: master }, int(8)], title, {
+      reason: "the supervisor takes it from here",
+    }),
+    call("read", [partOf(pair, 1), answer, int(1)], title),
+    call("ioctl", [valueOf(terminal), int(TTY.TIOCSCTTY, "TIOCSCTTY"), int(0)], title),
+    dup(terminal, 0, title),
+    dup(terminal, 1, title),
+    dup(terminal, 2, title),
+  ];
+};
+
+/**
+ * The supervisor's side of {@link openTerminal}. A child that has failed before it had a terminal has said why, and
+ * has closed its end: everything here then passes, and `result` is no descriptor.
+ */
+export const takeDescriptor = (child: Slot, pair: Slot, result: Slot): CallStep[] => {
+  const title = "take the container's terminal";
+  const [number, pidfd] = [slot("number"), slot("child")];
+  return [
+    call("close", [partOf(pair, 1)], title),
+    call("read", [partOf(pair, 0), { type: "out", slot: number }, int(8)], title),
+    call("pidfd_open", [valueOf(child), int(0)], title, { result: pidfd }),
+    call("pidfd_getfd", [valueOf(pidfd), valueOf(number), int(0)], title, { result, onError: "ignore" }),
+    call("write", [partOf(pair, 0), { type: "bytes", value: new Uint8Array(1) }, int(1)], title, {
+      onError: "ignore",
+    }),
+    call("close", [partOf(pair, 0)], title),
   ];
 };

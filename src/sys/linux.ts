@@ -4,7 +4,7 @@
 import { dlopen, ptr, read } from "bun:ffi";
 import { cString, encode } from "../abi/bytes.ts";
 import { errno } from "../abi/errno.ts";
-import { AT_FDCWD, O } from "../abi/flags.ts";
+import { AT_FDCWD, O, TTY } from "../abi/flags.ts";
 import { type Arch, type SyscallName, syscallNumber } from "../abi/syscalls.ts";
 
 /** The architecture that this program was built for. */
@@ -134,4 +134,10 @@ export const readLink = (path: string): Uint8Array | number => {
   const buffer = new Uint8Array(4096);
   const count = syscall("readlinkat", AT_FDCWD, address(name), address(buffer), buffer.length);
   return count < 0 ? count : buffer.subarray(0, count);
+};
+
+/** Whether a descriptor is a terminal, without touching it otherwise. @see isatty(3) */
+export const isTerminal = (fd: number): boolean => {
+  const termios = new Uint8Array(64);
+  return syscall("ioctl", fd, TTY.TCGETS, address(termios)) === 0;
 };

@@ -94,6 +94,8 @@ const operand = (b: Builder, arg: Arg): Operand => {
   switch (arg.type) {
     case "int":
       return arg.value;
+    case "byArch":
+      return operand(b, arg[b.arch]);
     case "string":
       return b.text(arg.value);
     case "bytes":
@@ -102,8 +104,13 @@ const operand = (b: Builder, arg: Arg): Operand => {
       return b.strings(arg.value);
     case "environ":
       return ENVIRON;
-    case "slot":
-      return slotVariable(arg.slot.slot);
+    case "slot": {
+      const whole = slotVariable(arg.slot.slot);
+      if (arg.part === undefined) return whole;
+      const part = `${whole} ${arg.part}`;
+      b.load(part, { area: "variable", offset: b.variable(whole).offset + 4 * arg.part }, 4);
+      return part;
+    }
     case "out":
       return b.variable(slotVariable(arg.slot.slot));
     case "buffer":

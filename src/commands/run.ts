@@ -1,0 +1,126 @@
+// nsk run: a container over this machine's own root, or over a directory, with docker's flags.
+
+import { HostError, UsageError } from "../abi/errors.ts";
+import { removeLeftovers } from "../backends/leftovers.ts";
+import { readHierarchies } from "../cgroups/hierarchies.ts";
+import { planLimits } from "../cgroups/limits.ts";
+import { configFromFlags, parseRootfs } from "../containers/docker.ts";
+import { type Container, planContainer, STATE } from "../containers/plan.ts";
+import type { Host } from "../host/host.ts";
+import { randomBytes } from "../sys/random.ts";
+import { writeAll } from "../sys/linux.ts";
+import { carryOut, explainOption } from "./carry-out.ts";
+import { command, type Values } from "./command.ts";
+
+const options = {
+  rootfs: {
+    type: "string",
+    valueHint: "DIR[:O]",
+    description:
+      "the container's root; with :O under a throwaway layer (this machine's own root, /:O, unless given)",
+  },
+  cpus: { type: "string", valueHint: "number", description: "how many CPUs it may use, e.g. 0.5" },
+  cpuShares: {
+    type: "string",
+    alias: "c",
+    valueHint: "number",
+    description: "CPU weight against others (1024 is usual)",
+  },
+  cpusetCpus: { type: "string", valueHint: "list", description: "the CPUs it may run on, e.g. 0-2,4" },
+  memory: { type: "string", alias: "m", valueHint: "size", description: "memory limit, e.g. 64m" },
+  pidsLimit: {
+    type: "string",
+    valueHint: "number",
+    description: "how many processes and threads (-1: no limit)",
+  },
+  hostname: {
+    type: "string",
+    alias: "h",
+    valueHint: "name",
+    description: "host name inside (the container's id unless given)",
+  },
+  env: {
+    type: "string",
+    alias: "e",
+    multiple: true,
+    valueHint: "NAME[=value]",
+    description: "set a variable, or hand on the caller's",
+  },
+  workdir: { type: "string", alias: "w", valueHint: "dir", description: "working directory inside" },
+  user: { type: "string", alias: "u", valueHint: "name|uid[:group|gid]", description: "the user inside" },
+  readOnly: { type: "boolean", description: "make the root read-only" },
+  volume: {
+    type: "string",
+    alias: "v",
+    multiple: true,
+    valueHint: "SRC:DST[:ro]",
+    description: "bind a file or directory of the host into the container",
+  },
+  interactive: { type: "boolean", alias: "i", description: "keep standard input" },
+  tty: { type: "boolean", alias: "t", description: "give it a terminal of its own" },
+  network: {
+    type: "string",
+    alias: "net",
+    valueHint: "none|host",
+    description: "loopback only (the default), or the host's",
+  },
+  rm: { type: "boolean", description: "accepted for docker's sake: nothing is ever left" },
+  ...explainOption,
+} as const;
+
+export const run = command({
+  definition: {
+    meta: {
+      name: "run",
+      description:
+        "Run a program in a container: namespaces, a root, limits and least privilege, gone when it ends.",
+    },
+    args: options,
+  },
+  usage: "[options] [--] <program> [<argument>...]",
+  failure: 125,
+  run: ({ options, operands, host, name }) => {
+    const plan = planContainer(name, containerFromOptions(options, operands, host, newId(), name), host);
+    if (options.explain === undefined) {
+      if (host.euid !== 0)
+        throw new HostError(
+          `needs root: user ${host.euid} may not make these namespaces and mounts`,
+          "sudo nsk run …",
+        );
+      removeLeftovers(STATE);
+    }
+    return carryOut(plan, options, host);
+  },
+});
+
+const newId = (): string => randomBytes(6).toHex();
+
+/** What to run and in what, from the options. */
+export const containerFromOptions = (
+  values: Values<typeof options>,
+  operands: readonly string[],
+  host: Host,
+  id: string,
+  name: string,
+): Container => {
+  if (operands.length === 0)
+    throw new UsageError("no program given", `${name} [options] [--] program [arguments]`);
+  const { path, overlay } = parseRootfs(values.rootfs);
+  const kind = host.kind(path);
+  if (kind !== "directory")
+    throw new HostError(`--rootfs ${path}: ${kind === undefined ? "no such directory" : "not a directory"}`);
+  let tty = values.tty;
+  if (tty && values.interactive && !host.isTerminal(0)) {
+    writeAll(2, `${name}: standard input is no terminal: going on without -t\n`);
+    tty = false;
+  }
+  const config = configFromFlags({ ...values, tty }, operands, id, host);
+  return {
+    id,
+    config,
+    overlay,
+    input: values.interactive,
+    limits: planLimits(host, id, config.linux.resources),
+    hierarchies: readHierarchies(host),
+  };
+};

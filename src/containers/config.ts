@@ -1,0 +1,67 @@
+// The part of the OCI runtime spec's config that nsk plans from, with the spec's names, types and meanings.
+// @see https://github.com/opencontainers/runtime-spec/blob/main/config.md
+
+export interface Config {
+  readonly process: Process;
+  readonly root: Root;
+  readonly hostname: string;
+  readonly mounts: readonly Mount[];
+  readonly linux: Linux;
+}
+
+export interface Process {
+  /** A terminal of the container's own becomes its standard input, output and error. */
+  readonly terminal: boolean;
+  readonly user: { readonly uid: number; readonly gid: number; readonly additionalGids: readonly number[] };
+  readonly args: readonly string[];
+  /** `NAME=value` words. */
+  readonly env: readonly string[];
+  readonly cwd: string;
+  /** By name, e.g. `CAP_CHOWN`: the bounding, permitted and effective set. The inheritable and ambient are empty. */
+  readonly capabilities: readonly string[];
+}
+
+export interface Root {
+  /** The directory that becomes `/`. */
+  readonly path: string;
+  readonly readonly: boolean;
+}
+
+export interface Mount {
+  readonly destination: string;
+  readonly source: string;
+  /** `bind` for a piece of the host's tree, else a filesystem type. */
+  readonly type: string;
+  /** Options as in fstab(5): flags by name, what is left goes to the filesystem. */
+  readonly options: readonly string[];
+}
+
+export interface Linux {
+  /** Namespaces that the container has of its own; others are the caller's. */
+  readonly namespaces: readonly ("mount" | "pid" | "uts" | "ipc" | "network" | "cgroup")[];
+  readonly resources: Resources;
+  readonly maskedPaths: readonly string[];
+  readonly readonlyPaths: readonly string[];
+  readonly devices: readonly Device[];
+}
+
+/** Limits; what is undefined is not limited. */
+export interface Resources {
+  /** Microseconds of CPU time in each period, for all CPUs together. */
+  readonly cpuQuota?: number | undefined;
+  readonly cpuPeriod?: number | undefined;
+  readonly cpuShares?: number | undefined;
+  /** CPUs by number, e.g. `0-2,4`. */
+  readonly cpus?: string | undefined;
+  /** Bytes. */
+  readonly memory?: number | undefined;
+  readonly pids?: number | undefined;
+}
+
+/** A character device. @see mknod(2) */
+export interface Device {
+  readonly path: string;
+  readonly major: number;
+  readonly minor: number;
+  readonly fileMode: number;
+}

@@ -1,0 +1,98 @@
+// What a container has unless it is told otherwise: docker's defaults, and where nsk is stricter, why.
+
+import type { Device, Linux, Mount } from "./config.ts";
+
+/**
+ * Docker's capabilities without CAP_MKNOD: docker lets containers make device nodes and forbids to open them by a
+ * device filter on the control group, which nsk has not.
+ * @see capabilities(7)
+ */
+export const CAPABILITIES = [
+  "CAP_CHOWN",
+  "CAP_DAC_OVERRIDE",
+  "CAP_FOWNER",
+  "CAP_FSETID",
+  "CAP_KILL",
+  "CAP_SETGID",
+  "CAP_SETUID",
+  "CAP_SETPCAP",
+  "CAP_NET_BIND_SERVICE",
+  "CAP_NET_RAW",
+  "CAP_SYS_CHROOT",
+  "CAP_AUDIT_WRITE",
+  "CAP_SETFCAP",
+] as const;
+
+export const MOUNTS: readonly Mount[] = [
+  { destination: "/proc", source: "proc", type: "proc", options: ["nosuid", "noexec", "nodev"] },
+  {
+    destination: "/dev",
+    source: "tmpfs",
+    type: "tmpfs",
+    options: ["nosuid", "strictatime", "mode=755", "size=65536k"],
+  },
+  {
+    destination: "/dev/pts",
+    source: "devpts",
+    type: "devpts",
+    options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
+  },
+  {
+    destination: "/dev/shm",
+    source: "shm",
+    type: "tmpfs",
+    options: ["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"],
+  },
+  { destination: "/dev/mqueue", source: "mqueue", type: "mqueue", options: ["nosuid", "noexec", "nodev"] },
+  { destination: "/sys", source: "sysfs", type: "sysfs", options: ["nosuid", "noexec", "nodev", "ro"] },
+];
+
+const device = (path: string, major: number, minor: number): Device => ({
+  path,
+  major,
+  minor,
+  fileMode: 0o666,
+});
+
+/** @see https://github.com/opencontainers/runtime-spec/blob/main/config-linux.md, "Default Devices" */
+export const DEVICES: readonly Device[] = [
+  device("/dev/null", 1, 3),
+  device("/dev/zero", 1, 5),
+  device("/dev/full", 1, 7),
+  device("/dev/random", 1, 8),
+  device("/dev/urandom", 1, 9),
+  device("/dev/tty", 5, 0),
+];
+
+/** `[link, where it points]`, as the spec wants them. */
+export const DEVICE_LINKS = [
+  ["/dev/fd", "/proc/self/fd"],
+  ["/dev/stdin", "/proc/self/fd/0"],
+  ["/dev/stdout", "/proc/self/fd/1"],
+  ["/dev/stderr", "/proc/self/fd/2"],
+  ["/dev/ptmx", "pts/ptmx"],
+] as const;
+
+/** Files and directories that tell or do more than a container should have. */
+export const MASKED_PATHS: Linux["maskedPaths"] = [
+  "/proc/acpi",
+  "/proc/asound",
+  "/proc/interrupts",
+  "/proc/kcore",
+  "/proc/keys",
+  "/proc/latency_stats",
+  "/proc/sched_debug",
+  "/proc/scsi",
+  "/proc/timer_list",
+  "/proc/timer_stats",
+  "/sys/devices/virtual/powercap",
+  "/sys/firmware",
+];
+
+export const READONLY_PATHS: Linux["readonlyPaths"] = [
+  "/proc/bus",
+  "/proc/fs",
+  "/proc/irq",
+  "/proc/sys",
+  "/proc/sysrq-trigger",
+];

@@ -1,0 +1,404 @@
+// From a container's config to the plan that makes it: the supervisor's part (record, control groups, fork, wait,
+// clean up) and the child's (namespaces, root, mounts, privileges, program).
+
+import { errno } from "../abi/errno.ts";
+import { CAP, CLONE, MNT, MS, SIG } from "../abi/flags.ts";
+import type { Hierarchies } from "../cgroups/hierarchies.ts";
+import type { Host } from "../host/host.ts";
+import { type CallStep, slot } from "../plan/call.ts";
+import type { ForkStep, Plan, Step } from "../plan/plan.ts";
+import { programCandidates } from "../plan/program.ts";
+import * as steps from "../plan/steps.ts";
+import type { Config, Linux, Mount } from "./config.ts";
+import { DEVICE_LINKS } from "./defaults.ts";
+import { parseMountOptions } from "./mount-options.ts";
+
+/** Where records of running containers are, and where a container puts its root together in its own namespace. */
+export const STATE = "/run/nsk";
+
+/** What the caller of the planner decides besides the config. */
+export interface Container {
+  /** 12 hexadecimal digits, as docker's short ids. */
+  readonly id: string;
+  readonly config: Config;
+  /** Put a throwaway layer over the root, so that nothing written inside stays. */
+  readonly overlay: boolean;
+  /** The caller's standard input is the container's; otherwise it reads nothing. */
+  readonly input: boolean;
+  /** The control groups of its limits. */
+  readonly limits: Limits;
+  readonly hierarchies: Hierarchies;
+}
+
+export interface Limits {
+  /** Directories that `create` makes. */
+  readonly groups: readonly string[];
+  readonly create: readonly CallStep[];
+  readonly join: readonly CallStep[];
+  readonly remove: readonly CallStep[];
+}
+
+const NAMESPACE_FLAGS = {
+  mount: CLONE.CLONE_NEWNS,
+  pid: CLONE.CLONE_NEWPID,
+  uts: CLONE.CLONE_NEWUTS,
+  ipc: CLONE.CLONE_NEWIPC,
+  network: CLONE.CLONE_NEWNET,
+  cgroup: CLONE.CLONE_NEWCGROUP,
+} as const;
+
+/** The names of the slots that supervisor and child both know. */
+const supervisor = slot("supervisor");
+const mask = slot("mask");
+const pair = slot("pair");
+
+export const planContainer = (name: string, container: Container, host: Host): Plan => {
+  const { config, limits } = container;
+  const { terminal } = config.process;
+  const [pid, signals, master] = [slot("pid"), slot("signals"), slot("master")];
+  // The cgroup namespace is made later, once the child is in its groups: they are to be its root.
+  const kinds = config.linux.namespaces.filter((kind) => kind !== "cgroup");
+  const fork: ForkStep = {
+    kind: "fork",
+    flags: kinds.reduce((flags, kind) => flags | NAMESPACE_FLAGS[kind], 0),
+    pid,
+    reason: "the container's first process, in new namespaces",
+    hints: {
+      [errno("EPERM")]: "this needs CAP_SYS_ADMIN: run it as root",
+      [errno("ENOSPC")]:
+        "the limit on namespaces is reached: see the max_*_namespaces files in /proc/sys/user",
+    },
+    child: child(container, host),
+  };
+  return {
+    name,
+    failure: 125,
+    steps: [
+      ...record(container),
+      ...limits.create,
+      steps.setName("nsk"),
+      steps.blockSignals("all", mask, { reason: "the supervisor reads signals from a descriptor instead" }),
+      steps.signalDescriptor(signals),
+      ...steps.openSelf(supervisor),
+      ...(terminal
+        ? [steps.socketPair(pair, { reason: "over it the child tells which descriptor its terminal is" })]
+        : []),
+      fork,
+      ...(terminal ? steps.takeDescriptor(pid, pair, master) : []),
+      {
+        kind: "supervise",
+        pid,
+        signals,
+        ...(terminal && { terminal: { master, input: container.input } }),
+        reason: terminal
+          ? "carry what is typed and printed, pass signals on, until the container ends"
+          : "pass signals on, until the container ends",
+        cleanup: [...limits.remove, steps.unlink(`${STATE}/${container.id}`)],
+      },
+    ],
+  };
+};
+
+/**
+ * A file that says what to remove, locked as long as the supervisor lives: the next run finds those of dead ones. It is
+ * locked and filled before it has a name, so that nobody ever sees it half-made.
+ */
+const record = ({ id, limits }: Container): CallStep[] => {
+  const file = slot("record");
+  const path = `${STATE}/${id}`;
+  return [
+    steps.ensureDirectory(STATE, 0o700, {
+      reason: "records of what to remove should the supervisor be killed",
+      hints: {
+        [errno("EACCES")]: "run it as root",
+        [errno("EROFS")]: "a container's records need a writable /run",
+      },
+    }),
+    steps.openNameless(STATE, file),
+    steps.lock(file, { title: `lock ${path}` }),
+    ...(limits.groups.length
+      ? [steps.write(file, limits.groups.map((group) => `${group}\n`).join(""), `write ${path}`)]
+      : []),
+    steps.linkOpen(file, path, { undo: steps.unlink(path) }),
+  ];
+};
+
+const child = (container: Container, host: Host): Step[] => {
+  const { config, limits } = container;
+  const { process, linux } = config;
+  return [
+    ...steps.dieWithParent(SIG.SIGKILL, supervisor),
+    steps.setsid({ reason: "signals of the caller's terminal go to the supervisor alone" }),
+    ...limits.join,
+    ...(linux.namespaces.includes("cgroup")
+      ? [
+          steps.unshare(CLONE.CLONE_NEWCGROUP, {
+            reason: "its own groups are the root of what it sees of them",
+          }),
+        ]
+      : []),
+    ...root(container, host),
+    steps.setUmask(0, slot("umask"), { reason: "modes of what is made below are meant as they are written" }),
+    ...config.mounts
+      .filter((mount) => mount.type !== "bind")
+      .flatMap((mount) => fileSystem(mount, container)),
+    ...devices(linux),
+    ...config.mounts.flatMap((mount, i) => (mount.type === "bind" ? attachVolume(mount, i, host) : [])),
+    ...(linux.namespaces.includes("network") ? steps.loopbackUp() : []),
+    ...(linux.namespaces.includes("uts") ? [steps.setHostname(config.hostname)] : []),
+    ...linux.readonlyPaths.flatMap(readonlyPath),
+    ...linux.maskedPaths.map((path) => maskedPath(path, host)),
+    ...(config.root.readonly ? [remountReadonly("/", 0)] : []),
+    ...standardInput(container),
+    ...privileges(config, host),
+    ...workingDirectory(process.cwd, config.root.readonly),
+    steps.parentDeathSignal(SIG.SIGKILL, { reason: "again: a change of user has cleared it" }),
+    steps.restoreUmask(slot("umask")),
+    steps.restoreSignals(mask),
+    steps.closeOnExecFrom(3, { reason: "no descriptor of the host gets in" }),
+    {
+      kind: "exec",
+      program: process.args[0]!,
+      argv: process.args,
+      candidates: programCandidates(process.args[0]!, variable(process.env, "PATH")),
+      env: process.env,
+      reason: "become the program",
+    },
+  ];
+};
+
+const variable = (env: readonly string[], name: string): string | undefined =>
+  env.find((word) => word.startsWith(`${name}=`))?.slice(name.length + 1);
+
+/** Overlayfs takes colons between layers and commas between options, so those of a path need a backslash. */
+const overlayPath = (path: string): string => path.replace(/[\\:,]/g, (character) => `\\${character}`);
+
+/** Puts the root together, opens what is bound in from the host, and changes over. @see pivot_root(2) */
+const root = ({ config, overlay }: Container, host: Host): Step[] => {
+  const { path } = config.root;
+  const base = `${STATE}/root`;
+  const merged = overlay
+    ? [
+        steps.mount(
+          {
+            source: "tmpfs",
+            target: STATE,
+            fstype: "tmpfs",
+            flags: MS.MS_NOSUID | MS.MS_NODEV,
+            data: "mode=0700",
+          },
+          { reason: "memory that takes what the container writes, gone with it" },
+        ),
+        steps.mkdir(`${STATE}/upper`, 0o755),
+        steps.mkdir(`${STATE}/work`, 0o700),
+        steps.mkdir(base, 0o755),
+        steps.mount(
+          {
+            source: "overlay",
+            target: base,
+            fstype: "overlay",
+            flags: MS.MS_NODEV,
+            data: `lowerdir=${overlayPath(path)},upperdir=${STATE}/upper,workdir=${STATE}/work`,
+          },
+          {
+            reason: `${path} below, unchanged; what is written lands in the layer above`,
+            hints: {
+              [errno("ENODEV")]: "the kernel has no overlay: modprobe overlay",
+              [errno("EINVAL")]:
+                `${path} is itself an overlay over an overlay, and the kernel stacks two at most`,
+            },
+          },
+        ),
+      ]
+    : [
+        steps.mount(
+          { source: path, target: path, fstype: null, flags: MS.MS_BIND | MS.MS_REC, data: null },
+          { reason: "a root must be a mount", title: `use ${path} as the root` },
+        ),
+      ];
+  return [
+    steps.mount(
+      { source: null, target: "/", fstype: null, flags: MS.MS_REC | MS.MS_PRIVATE, data: null },
+      { title: "make the mounts private", reason: "the host sees nothing of the mounts made from here on" },
+    ),
+    ...config.mounts.flatMap((mount, i) => (mount.type === "bind" ? openVolume(mount, i, host) : [])),
+    ...merged,
+    steps.chdir(overlay ? base : path),
+    steps.pivotRoot(".", ".", { reason: "the new root; the old one lies over it" }),
+    steps.umount(".", MNT.MNT_DETACH, {
+      title: "leave the old root",
+      reason: "and now the host's tree is out of reach",
+    }),
+    steps.chdir("/"),
+  ];
+};
+
+const volumeSlot = (n: number) => slot(`volume${n}`);
+
+/** Linux 5.12 and later make a whole tree read-only before it is attached. @see mount_setattr(2) */
+const hasMountSetattr = (host: Host): boolean => {
+  const [major = 0, minor = 0] = (host.read("/proc/sys/kernel/osrelease") ?? "").split(".").map(Number);
+  return major > 5 || (major === 5 && minor >= 12);
+};
+
+const isReadonly = (mount: Mount): boolean => mount.options.includes("ro");
+
+/** Takes a copy of the host's mounts below `source`, not attached anywhere yet: no path leads there any more. */
+const openVolume = (mount: Mount, n: number, host: Host): CallStep[] => {
+  const tree = volumeSlot(n);
+  const open = steps.openTree(mount.source, tree, {
+    title: `bind ${mount.source}`,
+    reason: "taken while the host's tree can be seen",
+    hints: { [errno("ENOENT")]: "the source of -v must be there; docker would make a directory of root's" },
+  });
+  return isReadonly(mount) && hasMountSetattr(host)
+    ? [open, steps.readonlyTree(tree, { title: `make ${mount.destination} read-only` })]
+    : [open];
+};
+
+const attachVolume = (mount: Mount, n: number, host: Host): CallStep[] => {
+  const { destination } = mount;
+  const isDirectory = host.kind(mount.source) !== "file" && host.kind(mount.source) !== "other";
+  return [
+    ...(isDirectory
+      ? directories(destination)
+      : [...directories(parentOf(destination)), steps.ensureFile(destination, 0o644)]),
+    steps.attachTree(volumeSlot(n), destination),
+    ...(isReadonly(mount) && !hasMountSetattr(host) ? [remountReadonly(destination, 0)] : []),
+  ];
+};
+
+const parentOf = (path: string): string => path.slice(0, path.lastIndexOf("/")) || "/";
+
+/** Makes a directory and those above it. In a read-only root they must be there: then nothing has to be made. */
+const directories = (path: string, mode = 0o755): CallStep[] => {
+  const parts = path.split("/").filter(Boolean);
+  return parts.map((_, i) =>
+    steps.ensureDirectory(`/${parts.slice(0, i + 1).join("/")}`, mode, {
+      tolerate: [errno("EEXIST"), errno("EROFS")],
+    }),
+  );
+};
+
+const fileSystem = (mount: Mount, { hierarchies }: Container): CallStep[] => {
+  const { flags, data } = parseMountOptions(mount.options);
+  const target = mount.destination;
+  if (mount.type === "cgroup") return controlGroups(target, flags, hierarchies);
+  return [
+    steps.ensureDirectory(target, 0o755),
+    steps.mount(
+      { source: mount.source, target, fstype: mount.type, flags, data },
+      // A kernel without POSIX message queues has no mqueue to mount, and nothing else misses it.
+      mount.type === "mqueue" ? { tolerate: [errno("ENODEV")] } : {},
+    ),
+  ];
+};
+
+/** The container's view of the control groups, read-only: its own groups are the roots. */
+const controlGroups = (target: string, flags: number, hierarchies: Hierarchies): CallStep[] => {
+  const [only] = hierarchies;
+  const view = (path: string, fstype: string, data: string | null): CallStep =>
+    steps.mount({ source: fstype, target: path, fstype, flags, data }, { onError: "ignore" });
+  if (only === undefined) return [];
+  if (hierarchies.length === 1 && only.version === 2) return [view(target, "cgroup2", null)];
+  return [
+    steps.mount({ source: "tmpfs", target, fstype: "tmpfs", flags: flags & ~MS.MS_RDONLY, data: "mode=755" }),
+    ...hierarchies.flatMap((hierarchy) => {
+      const name = hierarchy.mountPoint.slice(hierarchy.mountPoint.lastIndexOf("/") + 1);
+      const path = `${target}/${name}`;
+      const options =
+        hierarchy.name === undefined ? hierarchy.controllers.join(",") : `name=${hierarchy.name}`;
+      return [
+        steps.mkdir(path, 0o755),
+        hierarchy.version === 2 ? view(path, "cgroup2", null) : view(path, "cgroup", options),
+      ];
+    }),
+    steps.mount(
+      {
+        source: null,
+        target,
+        fstype: null,
+        flags: flags | MS.MS_REMOUNT | MS.MS_BIND | MS.MS_RDONLY,
+        data: null,
+      },
+      { title: `make ${target} read-only` },
+    ),
+  ];
+};
+
+const devices = ({ devices }: Linux): CallStep[] => [
+  ...devices.map((device) =>
+    steps.makeCharacterDevice(device.path, device.fileMode, device.major, device.minor),
+  ),
+  ...DEVICE_LINKS.map(([link, target]) => steps.symlink(target, link)),
+];
+
+const GONE = [errno("ENOENT"), errno("ENOTDIR")];
+
+const remountReadonly = (target: string, flags: number): CallStep =>
+  steps.mount(
+    {
+      source: null,
+      target,
+      fstype: null,
+      flags: MS.MS_REMOUNT | MS.MS_BIND | MS.MS_RDONLY | flags,
+      data: null,
+    },
+    { title: `make ${target} read-only`, tolerate: [...GONE, errno("EINVAL")] },
+  );
+
+/** What is not there on this kernel needs no protection. */
+const readonlyPath = (path: string): CallStep[] => [
+  steps.mount(
+    { source: path, target: path, fstype: null, flags: MS.MS_BIND | MS.MS_REC, data: null },
+    { title: `make ${path} read-only`, tolerate: GONE },
+  ),
+  remountReadonly(path, MS.MS_NOSUID | MS.MS_NODEV | MS.MS_NOEXEC),
+];
+
+/** An empty read-only directory over a directory, the null device over a file. */
+const maskedPath = (path: string, host: Host): CallStep =>
+  steps.mount(
+    host.kind(path) === "directory"
+      ? { source: "tmpfs", target: path, fstype: "tmpfs", flags: MS.MS_RDONLY, data: "size=0k,mode=755" }
+      : { source: "/dev/null", target: path, fstype: null, flags: MS.MS_BIND, data: null },
+    { title: `mask ${path}`, tolerate: GONE },
+  );
+
+const standardInput = ({ config, input }: Container): CallStep[] => {
+  if (config.process.terminal) return steps.openTerminal(pair);
+  return input ? [] : steps.readNothing();
+};
+
+/** Least privilege, in the one order that works: what root may drop is dropped while it is still root. */
+const privileges = ({ process }: Config, host: Host): CallStep[] => {
+  const { uid, gid, additionalGids } = process.user;
+  const wanted = new Set(process.capabilities);
+  const last = Number(host.read("/proc/sys/kernel/cap_last_cap") ?? CAP.CAP_CHECKPOINT_RESTORE);
+  const dropped = Object.entries(CAP).filter(([name, bit]) => bit <= last && !wanted.has(name));
+  // A set may only shrink: in a container within a container some of them are not there to be kept.
+  const own = BigInt(
+    `0x${/^CapPrm:\s*([0-9a-f]+)$/m.exec(host.read("/proc/self/status") ?? "")?.[1] ?? "ffffffffffffffff"}`,
+  );
+  const kept = Object.entries(CAP)
+    .filter(([name]) => wanted.has(name))
+    .reduce((set, [, bit]) => set | (1n << BigInt(bit)), 0n);
+  return [
+    ...dropped.map(([name, bit], i) =>
+      steps.dropFromBoundingSet(
+        bit,
+        name,
+        i === 0 ? { reason: "no program inside can gain these again" } : {},
+      ),
+    ),
+    steps.setgroups(additionalGids),
+    steps.setgid(gid),
+    steps.setuid(uid),
+    ...(uid === 0 ? [steps.setCapabilities(kept & own, "and root itself has only what is left")] : []),
+  ];
+};
+
+const workingDirectory = (cwd: string, readonlyRoot: boolean): CallStep[] => [
+  ...(cwd === "/" || readonlyRoot ? [] : directories(cwd)),
+  steps.chdir(cwd),
+];
