@@ -30,6 +30,7 @@ export const fixtureHost = (fixture: Fixture = {}): Host => {
     env: (name) => (fixture.env ?? { PATH: "/usr/bin:/bin", SHELL: "/bin/bash" })[name],
     read: (path) => files[path],
     list,
+    mode: (path) => (path in files ? 0o644 : list(path) ? 0o755 : undefined),
     isTerminal: () => false,
     kind: (path) => (path in files ? "file" : list(path) ? "directory" : undefined),
   };

@@ -14,6 +14,8 @@ export interface Host {
   read(path: string): string | undefined;
   /** The names in a directory, undefined where it is none or may not be read. */
   list(path: string): string[] | undefined;
+  /** The permission bits of what a path leads to; undefined for nothing. @see inode(7) */
+  mode(path: string): number | undefined;
   /** Whether a descriptor of the caller's is a terminal. */
   isTerminal(fd: number): boolean;
   /** What a path leads to, symbolic links followed; undefined for nothing. */

@@ -2,7 +2,7 @@
 
 import { decode } from "../abi/bytes.ts";
 import { callerEnvironment } from "../sys/caller.ts";
-import { arch, fileType, isTerminal, listDirectory, readFile, syscall } from "../sys/linux.ts";
+import { arch, fileMode, fileType, isTerminal, listDirectory, readFile, syscall } from "../sys/linux.ts";
 import type { Host } from "./host.ts";
 
 const S_IFREG = 0o100000;
@@ -38,6 +38,10 @@ export const liveHost = (): Host => ({
   list: (path) => {
     const names = listDirectory(path);
     return typeof names === "number" ? undefined : names.map(decode);
+  },
+  mode: (path) => {
+    const mode = fileMode(path);
+    return mode < 0 ? undefined : mode & 0o7777;
   },
   isTerminal: (fd) => isTerminal(fd),
   kind: (path) => {

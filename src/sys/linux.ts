@@ -120,12 +120,18 @@ export const listDirectory = (path: string): Uint8Array[] | number => {
 
 /** The file type bits of a path's mode (S_IFMT), symbolic links followed, or the negative error number. @see stat(2) */
 export const fileType = (path: string): number => {
+  const mode = fileMode(path);
+  return mode < 0 ? mode : mode & 0o170000;
+};
+
+/** A path's whole mode (st_mode), symbolic links followed, or the negative error number. @see stat(2) */
+export const fileMode = (path: string): number => {
   const name = cString(path);
   const stat = new Uint8Array(256);
   const result = syscall("newfstatat", AT_FDCWD, address(name), address(stat), 0);
   if (result < 0) return result;
   // struct stat: st_mode is behind st_nlink (8 bytes) on x86-64, right behind st_ino on arm64.
-  return new DataView(stat.buffer).getUint32(arch === "x64" ? 24 : 16, true) & 0o170000;
+  return new DataView(stat.buffer).getUint32(arch === "x64" ? 24 : 16, true);
 };
 
 /** Where a symbolic link points, as bytes, or the negative error number. @see readlink(2) */

@@ -1,0 +1,192 @@
+// A group of its own for a container, in every hierarchy that one of its limits needs. The limits are docker's, and
+// mean the same on both versions of control groups.
+
+import { errno } from "../abi/errno.ts";
+import type { Host } from "../host/host.ts";
+import type { CallStep } from "../plan/call.ts";
+import { rmdir, writeFile } from "../plan/steps.ts";
+import { draft, planGroup } from "./create.ts";
+import { groupDirectory, type Place } from "./groups.ts";
+import { type Hierarchies, type Hierarchy, locate, readHierarchies } from "./hierarchies.ts";
+import { planJoin } from "./join.ts";
+import { missingController } from "./missing.ts";
+import type { Setting } from "./settings.ts";
+import { weightOfShares } from "./weights.ts";
+import { planSetting } from "./write.ts";
+
+/** What a container may use, by the names of the OCI runtime spec. What is left out is not limited. */
+export interface Limits {
+  /** Microseconds of processor time in each period, for all processors together; 0 and less is no limit. */
+  readonly cpuQuota?: number | undefined;
+  /** The length of a period in microseconds; 100000 unless given. */
+  readonly cpuPeriod?: number | undefined;
+  /** The part of the processors when others want them too; 1024 is the usual, 0 is "as usual". */
+  readonly cpuShares?: number | undefined;
+  /** The processors to run on: `0-2,4`. */
+  readonly cpus?: string | undefined;
+  /** Bytes of memory, and as many of swap. */
+  readonly memory?: number | undefined;
+  /** Processes and threads; 0 and less is no limit. */
+  readonly pids?: number | undefined;
+}
+
+/** The steps of a container's life that have to do with its groups. */
+export interface LimitsPlan {
+  /** The directories of the container's groups. */
+  readonly groups: readonly string[];
+  /** Makes the groups and sets the limits. Takes the groups back when a later step of the plan fails. */
+  readonly create: readonly CallStep[];
+  /** The calling process, and all that it starts from then on, enters the groups. */
+  readonly join: readonly CallStep[];
+  /** Removes the groups when all their processes have ended. */
+  readonly remove: readonly CallStep[];
+}
+
+/**
+ * The group above all of nsk's containers, as docker has one. It stays when a container ends: another that starts at that
+ * moment needs it.
+ */
+export const PARENT = "nsk";
+
+/** docker's status for a failure that is not the program's. */
+const FAILURE = 125;
+
+/**
+ * Plans a group `nsk/NAME`. Without a limit there is nothing to do. Throws HostError where no controller for a limit
+ * is mounted.
+ */
+export const planLimits = (host: Host, name: string, limits: Limits): LimitsPlan => {
+  const hierarchies = readHierarchies(host);
+  const wanted = parts.flatMap((part) =>
+    part.given(limits) ? [{ ...part, ...find(host, hierarchies, part.controller) }] : [],
+  );
+  const places = new Map<Hierarchy, Place>();
+  for (const { hierarchy, controller } of wanted) {
+    const controllers = [...(places.get(hierarchy)?.controllers ?? []), controller];
+    const directory = groupDirectory(hierarchy, `${PARENT}/${name}`);
+    places.set(hierarchy, {
+      hierarchy,
+      directory,
+      controllers: [...new Set(controllers)],
+      title: `${controllers.join(",")}:${PARENT}/${name}`,
+    });
+  }
+  const all = [...places.values()];
+  const on = draft(host);
+  const create = [
+    ...all.flatMap((place) => planGroup(on, place)),
+    ...wanted.flatMap((part) => {
+      const { directory } = places.get(part.hierarchy)!;
+      return part.settings(limits, part.hierarchy, host).flatMap((setting, i) => {
+        const reason = i === 0 ? part.reason(limits) : undefined;
+        return setting.optional
+          ? optionalSetting(directory, setting)
+          : planSetting(host, directory, setting, reason);
+      });
+    }),
+  ];
+  return {
+    groups: all.map(({ directory }) => directory),
+    create: create.map(docker),
+    join: planJoin(host, all).map(docker),
+    remove: all.map(({ directory }, i) =>
+      rmdir(directory, {
+        title: `remove the group ${directory}`,
+        tolerate: [errno("ENOENT")],
+        ...(i === 0 && { reason: "all its processes have ended, so the group can go" }),
+      }),
+    ),
+  };
+};
+
+/** The steps for libcgroup's tools carry its exit statuses; a container's failures are the plan's own. */
+const docker = ({ status: _, ...step }: CallStep): CallStep => step;
+
+const find = (
+  host: Host,
+  hierarchies: Hierarchies,
+  controller: string,
+): { hierarchy: Hierarchy; controller: string } => {
+  const location = locate(hierarchies, controller);
+  if (!location) throw missingController(host, hierarchies, controller, FAILURE);
+  return location;
+};
+
+interface LimitSetting extends Setting {
+  /** Not every kernel has the file, and nothing but its being there tells. */
+  readonly optional?: true;
+}
+
+/** A setting that is written where the kernel has it, and passed over where not. */
+const optionalSetting = (directory: string, { name, value }: Setting): CallStep[] =>
+  writeFile(`${directory}/${name}`, value, {
+    title: `write "${value}" to ${directory}/${name}`,
+    reason: "as much swap as memory, docker's rule; a kernel without swap has no such file",
+    onError: "ignore",
+  }).map((step) => ({ ...step, onError: "ignore" }));
+
+interface Part {
+  readonly controller: string;
+  given(limits: Limits): boolean;
+  settings(limits: Limits, hierarchy: Hierarchy, host: Host): LimitSetting[];
+  reason(limits: Limits): string;
+}
+
+/** Microseconds, the kernel's usual and docker's. */
+const PERIOD = 100_000;
+
+const parts: readonly Part[] = [
+  {
+    controller: "cpuset",
+    given: ({ cpus }) => Boolean(cpus),
+    settings: ({ cpus = "" }) => [{ name: "cpuset.cpus", value: cpus }],
+    reason: ({ cpus }) => `runs on the processors ${cpus} only`,
+  },
+  {
+    controller: "cpu",
+    given: ({ cpuQuota }) => cpuQuota !== undefined && cpuQuota > 0,
+    settings: ({ cpuQuota, cpuPeriod = PERIOD }, { version }) =>
+      version === 2
+        ? [{ name: "cpu.max", value: `${cpuQuota} ${cpuPeriod}` }]
+        : [
+            { name: "cpu.cfs_period_us", value: String(cpuPeriod) },
+            { name: "cpu.cfs_quota_us", value: String(cpuQuota) },
+          ],
+    reason: ({ cpuQuota, cpuPeriod = PERIOD }) =>
+      `may run for ${cpuQuota} of every ${cpuPeriod} microseconds, all processors together`,
+  },
+  {
+    controller: "cpu",
+    given: ({ cpuShares }) => Boolean(cpuShares),
+    settings: ({ cpuShares = 0 }, { version }) => [
+      version === 2
+        ? { name: "cpu.weight", value: String(weightOfShares(cpuShares)) }
+        : { name: "cpu.shares", value: String(cpuShares) },
+    ],
+    reason: () => "its part of the processors while others want them too",
+  },
+  {
+    controller: "memory",
+    given: ({ memory }) => memory !== undefined && memory > 0,
+    settings: ({ memory = 0 }, { version, mountPoint }, host) => {
+      if (version === 2)
+        return [
+          { name: "memory.max", value: String(memory) },
+          { name: "memory.swap.max", value: String(memory), optional: true },
+        ];
+      // Swap is accounted for where the root has the file. It counts memory and swap together.
+      const memsw = "memory.memsw.limit_in_bytes";
+      return [
+        { name: "memory.limit_in_bytes", value: String(memory) },
+        ...(host.kind(`${mountPoint}/${memsw}`) ? [{ name: memsw, value: String(2 * memory) }] : []),
+      ];
+    },
+    reason: () => "bytes of memory; when that is not enough a process is killed",
+  },
+  {
+    controller: "pids",
+    given: ({ pids }) => pids !== undefined,
+    settings: ({ pids = 0 }) => [{ name: "pids.max", value: pids > 0 ? String(pids) : "max" }],
+    reason: () => "no more processes and threads than this, so a fork bomb stays inside",
+  },
+];

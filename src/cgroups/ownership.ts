@@ -1,0 +1,69 @@
+// Giving groups to a user: who owns a group's directory and files, and who may move processes into it.
+
+import type { Host } from "../host/host.ts";
+import type { CallStep } from "../plan/call.ts";
+import { chmod, chown } from "../plan/steps.ts";
+import type { Place } from "./groups.ts";
+import { below } from "./remove.ts";
+import { STATUS } from "./status.ts";
+
+/** -1 leaves one as it is. @see chown(2) */
+export interface Owner {
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** cgcreate's `-a`, `-t`, `-d`, `-f` and `-s`. */
+export interface Ownership {
+  readonly all: Owner | undefined;
+  readonly tasks: Owner | undefined;
+  readonly directoryMode: number | undefined;
+  readonly fileMode: number | undefined;
+  readonly tasksMode: number | undefined;
+}
+
+export const asksForNothing = (ownership: Ownership): boolean =>
+  Object.values(ownership).every((value) => value === undefined);
+
+/** The files through which processes enter. Version 2 asks for cgroup.procs, and for a thread cgroup.threads. */
+const entrances = (version: 1 | 2): readonly string[] =>
+  version === 1 ? ["tasks"] : ["cgroup.procs", "cgroup.threads"];
+
+/**
+ * Owners and modes of the groups themselves, not of those above. Only the kernel knows which files a group has: for
+ * one that is not there yet, they are those of a neighbour, and the plan should be drawn again once it is.
+ */
+export const planOwnership = (host: Host, places: readonly Place[], ownership: Ownership): CallStep[] => {
+  if (asksForNothing(ownership)) return [];
+  return places.flatMap(({ directory, hierarchy }) => {
+    const like = host.kind(directory) === "directory" ? directory : neighbour(host, directory);
+    const files = (host.list(like) ?? []).filter((name) => host.kind(`${like}/${name}`) === "file");
+    const about = { status: STATUS.other };
+    const steps: CallStep[] = [];
+    const { all, tasks, directoryMode, fileMode, tasksMode } = ownership;
+    // Modes first: whoever gives a directory away may not be able to look into it afterwards.
+    if (directoryMode !== undefined) steps.push(chmod(directory, directoryMode, about));
+    for (const name of files) {
+      const wanted = entrances(hierarchy.version).includes(name) ? (tasksMode ?? fileMode) : fileMode;
+      if (wanted === undefined) continue;
+      // What the file's own owner may not do (write to a file that only reports) nobody gets.
+      const most = ((host.mode(`${like}/${name}`) ?? 0o644) >> 6) & 7;
+      steps.push(chmod(`${directory}/${name}`, wanted & (most * 0o111), about));
+    }
+    const owned = (owner: Owner, path: string): CallStep => chown(path, owner.uid, owner.gid, about);
+    if (all) steps.push(owned(all, directory), ...files.map((name) => owned(all, `${directory}/${name}`)));
+    if (tasks)
+      steps.push(...entrances(hierarchy.version).map((name) => owned(tasks, `${directory}/${name}`)));
+    const [first, ...rest] = steps;
+    return first ? [{ ...first, reason: "who owns a file of a group may change what it says" }, ...rest] : [];
+  });
+};
+
+/** A group of the same hierarchy, as near as can be. */
+const neighbour = (host: Host, directory: string): string => {
+  let parent = directory;
+  do parent = parent.slice(0, parent.lastIndexOf("/")) || "/";
+  while (parent !== "/" && host.kind(parent) !== "directory");
+  const [sibling] = below(host, parent);
+  return sibling === undefined ? parent : `${parent}/${sibling}`;
+};

@@ -1,0 +1,154 @@
+// cgget(1): show settings of control groups.
+
+import { UsageError } from "../abi/errors.ts";
+import { allPlaces, missingGroup, type Place } from "../cgroups/groups.ts";
+import { type Hierarchies, readHierarchies } from "../cgroups/hierarchies.ts";
+import { readAll, readSetting } from "../cgroups/read.ts";
+import { controllerOf, type Setting } from "../cgroups/settings.ts";
+import { STATUS } from "../cgroups/status.ts";
+import type { Host } from "../host/host.ts";
+import { command, type Values } from "./command.ts";
+import { print } from "./output.ts";
+
+const options = {
+  variable: {
+    type: "string",
+    alias: "r",
+    multiple: true,
+    valueHint: "name",
+    description: "a setting to show, by its name on cgroup v1 or v2",
+  },
+  g: {
+    type: "string",
+    multiple: true,
+    valueHint: "controllers[:path]",
+    description: "show all settings of these controllers, of the group path or of those named at the end",
+  },
+  all: { type: "boolean", alias: "a", description: "show the settings of all controllers" },
+  n: { type: "boolean", description: "leave the names of the groups out" },
+  valuesOnly: { type: "boolean", alias: "v", description: "show values only, not the names of settings" },
+  json: { type: "boolean", description: "print JSON" },
+} as const;
+
+type Options = Values<typeof options>;
+
+export const cgget = command({
+  definition: { meta: { name: "cgget", description: "Show settings of control groups." }, args: options },
+  usage: "[options] [-r <name>] ... [-g <controllers>] [-a] <group> ... | -g <controllers>:<group> ...",
+  permute: true,
+  // libcgroup's cgget ends with 1 when it is called wrongly, its other tools with 255.
+  failure: 1,
+  run: ({ options, operands, host }) => {
+    const groups = readGroups(options, operands, host);
+    print(options.json ? `${JSON.stringify(groupsToJson(groups), null, 2)}\n` : format(groups, options));
+    return 0;
+  },
+});
+
+/** A group as it was named, and its settings. */
+export interface GroupSettings {
+  readonly group: string;
+  readonly settings: readonly Setting[];
+}
+
+/** Reads what the options ask for. */
+export const readGroups = (options: Options, operands: readonly string[], host: Host): GroupSettings[] => {
+  const { variable, g, all } = options;
+  const named = g.filter((spec) => spec.includes(":"));
+  if (variable.length && (g.length || all)) throw new UsageError("-r cannot be given together with -g or -a");
+  if (named.length && named.length < g.length)
+    throw new UsageError("-g with and without a group cannot be given together");
+  if (named.length && operands.length)
+    throw new UsageError("groups are given with -g or at the end, not both", undefined, STATUS.usage);
+  if (named.length === 0 && operands.length === 0)
+    throw new UsageError(
+      "no group is given",
+      "e.g. nsk cgget -r cpu.shares limited",
+      variable.length ? STATUS.usage : undefined,
+    );
+  for (const name of variable)
+    if (controllerOf(name) === undefined)
+      throw new UsageError(
+        `'${name}' is no setting`,
+        "a setting is CONTROLLER.NAME, e.g. cpu.shares",
+        STATUS.badName,
+      );
+
+  const hierarchies = readHierarchies(host);
+  if (variable.length)
+    return operands.map((group) => ({
+      group,
+      settings: variable.map((name) => readSetting(host, hierarchies, group, name)),
+    }));
+  const sections = named.length
+    ? byGroup(named)
+    : operands.map((group) => ({
+        group,
+        controllers: g.length ? g.flatMap(controllersOf) : everything(hierarchies),
+      }));
+  return sections.map((section) => readSection(host, hierarchies, section, g.length > 0));
+};
+
+interface Section {
+  readonly group: string;
+  readonly controllers: readonly string[];
+}
+
+const controllersOf = (text: string): string[] => text.split(",").filter(Boolean);
+
+const everything = (hierarchies: Hierarchies): string[] =>
+  hierarchies.flatMap(({ controllers }) => controllers);
+
+/** `-g cpu:a -g memory:a` are two parts of one group. */
+const byGroup = (specs: readonly string[]): Section[] => {
+  const sections = new Map<string, string[]>();
+  for (const spec of specs) {
+    const colon = spec.indexOf(":");
+    const group = spec.slice(colon + 1);
+    sections.set(group, [...(sections.get(group) ?? []), ...controllersOf(spec.slice(0, colon))]);
+  }
+  return [...sections].map(([group, controllers]) => ({ group, controllers }));
+};
+
+/** A group need not be in all hierarchies that are asked for, but in one. */
+const readSection = (
+  host: Host,
+  hierarchies: Hierarchies,
+  { group, controllers }: Section,
+  asked: boolean,
+): GroupSettings => {
+  const places = allPlaces(host, hierarchies, [{ controllers, path: group }]);
+  const there = places.filter(({ directory }) => host.kind(directory) === "directory");
+  if (there.length === 0) throw noGroup(group, places, asked);
+  return { group, settings: there.flatMap((place) => readAll(host, place)) };
+};
+
+const noGroup = (group: string, places: readonly Place[], asked: boolean): Error => {
+  const [place] = places;
+  return place && asked
+    ? missingGroup(place, STATUS.other)
+    : new UsageError(`there is no group ${group} in any hierarchy`, undefined, STATUS.other);
+};
+
+/** libcgroup's format: further lines of a value are indented, and a blank line ends each group. */
+export const format = (
+  groups: readonly GroupSettings[],
+  { n, valuesOnly }: Pick<Options, "n" | "valuesOnly">,
+): string =>
+  groups
+    .map(({ group, settings }) => {
+      const lines = settings.map(({ name, value }) => {
+        const text = value.replaceAll("\n", "\n\t");
+        return valuesOnly ? `${text}\n` : `${name}: ${text}\n`;
+      });
+      return n ? lines.join("") : `${group}:\n${lines.join("")}\n`;
+    })
+    .join("");
+
+const groupsToJson = (groups: readonly GroupSettings[]): unknown =>
+  Object.fromEntries(
+    groups.map(({ group, settings }) => [
+      group,
+      Object.fromEntries(settings.map(({ name, value }) => [name, value])),
+    ]),
+  );
