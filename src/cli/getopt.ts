@@ -26,15 +26,22 @@ interface Name {
 }
 
 /** `mountProc` is written `--mount-proc`. */
-export const longName = (key: string): string =>
-  key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+export const longName = (key: string): string => {
+  let name = "";
+  for (let i = 0; i < key.length; i++) {
+    const letter = key[i]!;
+    name += letter >= "A" && letter <= "Z" ? `-${letter.toLowerCase()}` : letter;
+  }
+  return name;
+};
 
 /** The names of an option: its key first, then the aliases. One character is a short name. */
 export const namesOf = (key: string, option: Option): string[] => {
-  const alias = option.type === "positional" ? undefined : (option as { alias?: string | string[] }).alias;
-  return [key, ...(alias === undefined ? [] : typeof alias === "string" ? [alias] : alias)].map((word) =>
-    word.length === 1 ? word : longName(word),
-  );
+  const names = [longName(key)];
+  const { alias } = option as { alias?: string | string[] };
+  if (typeof alias === "string") names.push(alias);
+  else if (alias !== undefined) names.push(...alias);
+  return names;
 };
 
 /**
@@ -50,7 +57,8 @@ export const parse = <T extends OptionTable>(
   const short = new Map<string, Name>();
   const long = new Map<string, Name>();
   const values: Record<string, unknown> = {};
-  for (const [key, option] of Object.entries(table)) {
+  for (const key in table) {
+    const option = table[key]!;
     if (option.type === "positional") continue;
     values[key] = absent(option);
     for (const word of namesOf(key, option)) (word.length === 1 ? short : long).set(word, { key, option });

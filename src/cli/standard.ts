@@ -13,7 +13,8 @@ type Standard = Record<
 
 /** `-h, --help` and `-V, --version`; the short name only where `table` has no other use for it (`run -h` is a host's name). */
 export const standardOptions = (table: OptionTable): Standard => {
-  const taken = new Set(Object.entries(table).flatMap(([key, option]) => namesOf(key, option)));
+  const taken = new Set<string>();
+  for (const key in table) for (const name of namesOf(key, table[key]!)) taken.add(name);
   const free = (letter: string): string[] => (taken.has(letter) ? [] : [letter]);
   return {
     help: { type: "boolean", alias: free("h"), description: "display this help" },
