@@ -22,11 +22,17 @@ export const helpText = ({ definition, usage }: Command<any>): string => {
   const standard = rowsOf(standardOptions(table), false);
   const column = columnOf([...operands, ...options, ...standard]);
   return [
-    `Usage:\n nsk ${name} [options]${usage && ` ${usage}`}\n`,
+    `Usage:\n${usageLines(name, usage)}`,
     `${wrap(sentence(description), WIDTH).join("\n")}\n`,
     ...(operands.length ? [section("Arguments", operands, column)] : []),
     `${section("Options", options, column)}${options.length ? "\n" : ""}${list(standard, column)}`,
   ].join("\n");
+};
+
+const usageLines = (name: string, usage: string): string => {
+  const start = ` nsk ${name} `;
+  const indent = " ".repeat(start.length);
+  return `${start}${wrap(usage, WIDTH - start.length).join(`\n${indent}`)}\n`;
 };
 
 /** What `nsk --help` prints: every command, by group. */
@@ -121,7 +127,7 @@ export const help = command({
     meta: { name: "help", description: "display help about a command" },
     args: {},
   },
-  usage: "[<command>]",
+  usage: "[options] [<command>]",
   failure: 1,
   run: async ({ operands }) => {
     const [name] = operands;

@@ -12,12 +12,12 @@ export interface Entry {
 
 export const commands: Readonly<Record<string, Entry>> = {
   unshare: { group: "Namespaces", load: async () => (await import("../commands/unshare.ts")).unshare },
-  run: { group: "Containers", load: async () => (await import("../commands/run.ts")).run },
   cgcreate: { group: "Control groups", load: async () => (await import("../commands/cgcreate.ts")).cgcreate },
   cgset: { group: "Control groups", load: async () => (await import("../commands/cgset.ts")).cgset },
   cgget: { group: "Control groups", load: async () => (await import("../commands/cgget.ts")).cgget },
   cgexec: { group: "Control groups", load: async () => (await import("../commands/cgexec.ts")).cgexec },
   cgdelete: { group: "Control groups", load: async () => (await import("../commands/cgdelete.ts")).cgdelete },
+  run: { group: "Containers", load: async () => (await import("../commands/run.ts")).run },
   "install-links": {
     group: "This tool",
     load: async () => (await import("../commands/install-links.ts")).installLinks,

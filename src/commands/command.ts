@@ -47,7 +47,7 @@ export interface Command<T extends OptionTable = OptionTable> {
   readonly definition: CommandDef<any> & { readonly args: T };
   /** Operands and options may be mixed (`cgset GROUP -r …`); without it, options end at the first operand. */
   readonly permute?: boolean;
-  /** What the usage line shows after the options, e.g. `[program [arguments]]`. */
+  /** What the usage line shows behind the name, e.g. `[options] [<program> [<argument>...]]`. */
   readonly usage: string;
   /** The exit status of bad usage and of a failure that has none of its own. */
   readonly failure: number;

@@ -31,7 +31,7 @@ export const installLinks = command({
       ...explainOption,
     },
   },
-  usage: "<dir>",
+  usage: "[options] <dir>",
   permute: true,
   failure: 1,
   run: async ({ options, operands, host, name }) => {

@@ -1,0 +1,130 @@
+// Help as a person sees it. The layout is util-linux's.
+
+import { describe, expect, test } from "bun:test";
+import { helpText, overview } from "../../src/cli/help.ts";
+import { commands } from "../../src/cli/table.ts";
+import { command, type OptionTable } from "../../src/commands/command.ts";
+import { mirroredTools } from "../../src/commands/mirrored.ts";
+
+const sample = (args: OptionTable, description = "Do a thing to a group.") =>
+  command({
+    definition: { meta: { name: "sample", description }, args },
+    usage: "[options] <group> [<program> [<argument>...]]",
+    failure: 1,
+    run: () => 0,
+  });
+
+test("help shows usage, description, arguments and options in two columns of 80 characters", () => {
+  const table = {
+    group: { type: "positional", description: "the control group" },
+    mount: { type: "string", alias: "m", optional: true, valueHint: "file", description: "unshare mounts" },
+    fork: { type: "boolean", alias: "f", description: "fork before launching <program>" },
+    mapUser: {
+      type: "string",
+      valueHint: "uid|name",
+      description: "map the current user to this one, which is either a number or a name (implies --user)",
+    },
+    killChild: {
+      type: "string",
+      optional: true,
+      valueHint: "signal",
+      description: "when dying, kill the child",
+    },
+    propagation: { type: "enum", options: ["slave", "shared"], description: "how mounts spread" },
+    r: { type: "string", multiple: true, valueHint: "name=value", description: "a setting" },
+    root: { type: "string", alias: ["R", "new-root"], description: "the root directory" },
+  } as const satisfies OptionTable;
+  expect(helpText(sample(table))).toMatchInlineSnapshot(`
+    "Usage:
+     nsk sample [options] <group> [<program> [<argument>...]]
+
+    Do a thing to a group.
+
+    Arguments:
+     <group>                    the control group
+
+    Options:
+     -m, --mount[=<file>]       unshare mounts
+     -f, --fork                 fork before launching <program>
+         --map-user=<uid|name>  map the current user to this one, which is either a
+                                number or a name (implies --user)
+         --kill-child[=<signal>]
+                                when dying, kill the child
+         --propagation=slave|shared
+                                how mounts spread
+     -r <name=value>            a setting
+     -R, --root, --new-root=<value>
+                                the root directory
+
+     -h, --help                 display this help
+     -V, --version              display version
+    "
+  `);
+});
+
+test("a short name that the command uses itself is not the one of help", () => {
+  const table = { hostname: { type: "string", alias: "h", description: "the name" } } as const;
+  expect(helpText(sample(table))).toMatchInlineSnapshot(`
+    "Usage:
+     nsk sample [options] <group> [<program> [<argument>...]]
+
+    Do a thing to a group.
+
+    Options:
+     -h, --hostname=<value>  the name
+
+         --help              display this help
+     -V, --version           display version
+    "
+  `);
+});
+
+test("nsk --help lists the commands by group", async () => {
+  expect(await overview()).toMatchInlineSnapshot(`
+    "Usage:
+     nsk <command> [options] [<operand>...]
+
+    Namespaces, control groups and containers in one program.
+
+    Namespaces:
+     unshare        Run a program in new namespaces, made as the options say
+
+    Control groups:
+     cgcreate       Make control groups
+     cgset          Change settings of control groups
+     cgget          Show settings of control groups
+     cgexec         Run a program in control groups
+     cgdelete       Remove control groups
+
+    Containers:
+     run            Run a program in a container: namespaces, a root, limits and
+                    least privilege, gone when it ends
+
+    This tool:
+     install-links  Make links to this program, named after the tools that it stands
+                    in for
+     help           Display help about a command
+
+    Options:
+     -h, --help     display this help
+     -V, --version  display version
+
+    See 'nsk help <command>' for the options of a command.
+    "
+  `);
+});
+
+describe("the help of every command", () => {
+  test.each(Object.keys(commands))("%s fits into 80 columns and describes every option", async (name) => {
+    const command = await commands[name]!.load();
+    expect(command.definition.meta).toMatchObject({ name });
+    const lines = helpText(command).split("\n");
+    expect(lines.filter((line) => line.length > 80)).toEqual([]);
+    for (const [key, option] of Object.entries(command.definition.args as OptionTable))
+      expect([key, Boolean(option.description)]).toEqual([key, true]);
+  });
+});
+
+test("every mirrored tool is a command", () => {
+  expect(mirroredTools.filter((tool) => !Object.hasOwn(commands, tool))).toEqual([]);
+});
