@@ -58,7 +58,18 @@ export const cString = (text: string): Uint8Array => {
 };
 
 /** `text` with control characters and undecodable bytes made visible, for a terminal or a log. */
-export const printable = (text: string): string =>
+export const printable = (text: string): string => (isPlain(text) ? text : escape(text));
+
+// Nearly every text is, and making a regular expression costs start-up time.
+const isPlain = (text: string): boolean => {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code < 0x20 || code > 0x7e) return false;
+  }
+  return true;
+};
+
+const escape = (text: string): string =>
   text.replace(/[\x00-\x1f\x7f-\x9f\ud800-\udfff]/gu, (character) => {
     const code = character.charCodeAt(0);
     return `\\x${(code >= 0xdc00 ? code - 0xdc00 : code).toString(16).padStart(2, "0")}`;

@@ -20,11 +20,7 @@ const bytesText = (value: Uint8Array): string => {
     .join("\\n")}"`;
 };
 
-const fieldText = (field: Field): string => {
-  const { value } = field;
-  if (typeof value !== "object") return String(value);
-  return "slot" in value ? value.slot : argText(value.pointer);
-};
+const fieldText = ({ value }: Field): string => (typeof value === "object" ? value.slot : String(value));
 
 const argText = (arg: Arg): string => {
   switch (arg.type) {

@@ -15,12 +15,7 @@ export const slot = (name: string): Slot => ({ slot: name });
 /** One field of a structure that is filled in just before the call. `size` in bytes. */
 export interface Field {
   readonly size: 1 | 2 | 4 | 8;
-  readonly value: number | bigint | Slot | Pointer;
-}
-
-/** The address of something else that the call reads: used inside structures (an iovec's base). */
-export interface Pointer {
-  readonly pointer: Arg;
+  readonly value: number | bigint | Slot;
 }
 
 /** An argument, with the text that strace would print where the value alone does not tell it. */

@@ -12,5 +12,5 @@ export const programCandidates = (program: string, PATH: string | undefined): st
   if (program === "" || program.includes("/")) return [program];
   return (PATH ?? DEFAULT_PATH)
     .split(":")
-    .map((directory) => (directory === "" ? `./${program}` : `${directory.replace(/\/+$/, "")}/${program}`));
+    .map((directory) => (directory === "" ? `./${program}` : `${directory}/${program}`));
 };

@@ -25,11 +25,15 @@ export const callerEnvironment = (): Uint8Array => readFile("/proc/self/environ"
 
 /** The soft limit on open descriptors that the caller had: Bun has raised ours, so the parent's is the best source. */
 const callerSoftLimit = (hard: number): number | undefined => {
-  const parent = syscall("getppid");
-  const limits = readFile(`/proc/${parent}/limits`);
-  const found = limits && /^Max open files +(\d+) +(\d+|unlimited)/m.exec(decode(limits));
+  const limits = readFile(`/proc/${syscall("getppid")}/limits`);
+  const line =
+    limits &&
+    decode(limits)
+      .split("\n")
+      .find((line) => line.startsWith("Max open files"));
+  const [soft, parentHard] = line?.slice("Max open files".length).trim().split(" ").filter(Boolean) ?? [];
   // A parent with another hard limit has not handed its limits on unchanged: then nothing is known, and ours stays.
-  return found && Number(found[2]) === hard ? Number(found[1]) : undefined;
+  return Number(parentHard) === hard ? Number(soft) : undefined;
 };
 
 /**
@@ -54,8 +58,8 @@ export const restoreCallerState = (): void => {
   for (const fd of inheritedDescriptors()) syscall("fcntl", fd, FD.F_SETFD, 0);
 };
 
-/** Bun's own descriptors look like these; everything else above 3 that is open came from the caller. */
-const ownLink = /^anon_inode:\[(?:eventpoll|eventfd|timerfd)\]$/;
+/** Bun's own descriptors look like these; everything else from 3 up that is open came from the caller. */
+const OWN = ["anon_inode:[eventpoll]", "anon_inode:[eventfd]", "anon_inode:[timerfd]"];
 
 /**
  * The descriptors from 3 up that the caller left open for its children. Bun marks those from 4 up close-on-exec; those
@@ -70,7 +74,7 @@ export const inheritedDescriptors = (): number[] => {
     if (fd < 3) continue;
     const link = readLink(`/proc/self/fd/${fd}`);
     // ENOENT: the descriptor that the directory was read with is closed by now.
-    if (typeof link !== "number" && !ownLink.test(decode(link))) found.push(fd);
+    if (typeof link !== "number" && !OWN.includes(decode(link))) found.push(fd);
   }
   return found;
 };

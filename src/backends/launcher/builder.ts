@@ -1,125 +1,132 @@
-// Collects a program's instructions and lays out its memory.
+// Collects instructions and lays out the memory they work on.
 
-import { cString } from "../../abi/bytes.ts";
-import type { Arch, SyscallName } from "../../abi/syscalls.ts";
-import type { Address, Arithmetic, Condition, Op, Operand, Program } from "./ops.ts";
+import { encode } from "../../abi/bytes.ts";
+import type { SyscallName } from "../../abi/syscalls.ts";
+import { VARIABLES } from "./layout.ts";
+import type { Arithmetic, Condition, Op, Operand, Size, Variable } from "./ops.ts";
 
-export interface Builder {
-  readonly arch: Arch;
-  syscall(name: SyscallName, args: readonly Operand[], result?: string): void;
-  move(to: string, from: Operand): void;
-  compute(op: Arithmetic, to: string, by: Operand): void;
-  shiftRight(to: string, bits: number): void;
-  load(to: string, address: Operand, size: 1 | 2 | 4 | 8): void;
-  store(address: Operand, value: Operand, size: 1 | 2 | 4 | 8): void;
-  branch(when: Condition, left: Operand, right: Operand, to: string): void;
-  jump(to: string): void;
-  call(to: string): void;
-  comeBack(): void;
-  label(name: string): void;
-  /** A label that no other has, `hint` made readable by a number. */
-  fresh(hint: string): string;
-  /** Bytes that are never written; equal ones are stored once. */
-  constant(bytes: Uint8Array): Address;
-  text(value: string): Address;
-  /** NULL-terminated array of C strings. Its pointers need the final address, so {@link finish} fills them in. */
-  strings(values: readonly string[]): Address;
-  /** The address of a variable, declared by its first mention. */
-  variable(name: string): Address;
-  /** Zeroed writable memory. The same name is the same memory. */
-  buffer(name: string, size: number): Address;
-  finish(constantBase: number): Program;
+/** What a builder goes on from: the runtime's variables, which routines and plans share by name. */
+export interface Start {
+  /** The address of the first constant. */
+  readonly constants: number;
+  /** Addresses of variables that exist already. */
+  readonly variables: Readonly<Record<string, number>>;
+  /** Bytes of variable memory in use. */
+  readonly variableBytes: number;
 }
 
-export const builder = (arch: Arch, environ: string): Builder => {
-  const ops: Op[] = [{ op: "start", environ }];
-  const chunks: Uint8Array[] = [];
-  const known = new Map<string, Address>();
-  const arrays: { at: number; strings: Address[] }[] = [];
-  const variables = new Map<string, number>();
-  const buffers = new Map<string, Address>();
-  let constantBytes = 0;
-  let variableBytes = 0;
-  let labels = 0;
+export class Builder {
+  readonly ops: Op[] = [];
+  /** Where the result of a call goes unless told otherwise. */
+  readonly result: Variable;
+  #variables = new Map<string, Variable>();
+  #texts = new Map<string, number>();
+  #bytes = new Uint8Array(16384);
+  #used = 0;
+  #labels = 0;
+  readonly #start: Start;
+  variableBytes: number;
 
-  const declare = (operand: Operand): void => {
-    if (typeof operand === "string") variable(operand);
-  };
-  const push = (op: Op, ...operands: readonly Operand[]): void => {
-    operands.forEach(declare);
-    ops.push(op);
-  };
-  const variable = (name: string): Address => {
-    let offset = variables.get(name);
-    if (offset === undefined) {
-      offset = variableBytes;
-      variables.set(name, offset);
-      variableBytes += 8;
-    }
-    return { area: "variable", offset };
-  };
-  const append = (bytes: Uint8Array): Address => {
-    const at: Address = { area: "constant", offset: constantBytes };
-    const padded = new Uint8Array((bytes.length + 7) & ~7);
-    padded.set(bytes);
-    chunks.push(padded);
-    constantBytes += padded.length;
+  constructor(start: Start) {
+    this.#start = start;
+    this.variableBytes = start.variableBytes;
+    this.result = this.variable("result");
+  }
+
+  syscall(name: SyscallName, args: readonly Operand[], result: Variable = this.result): void {
+    this.ops.push({ op: "syscall", name, args, result });
+  }
+  move(to: Variable, from: Operand): void {
+    this.ops.push({ op: "move", to, from });
+  }
+  compute(op: Arithmetic, to: Variable, by: Operand): void {
+    this.ops.push({ op, to, by });
+  }
+  shiftRight(to: Variable, right: number): void {
+    this.ops.push({ op: "shift", to, right });
+  }
+  load(to: Variable, address: Operand, size: Size): void {
+    this.ops.push({ op: "load", to, address, size });
+  }
+  store(address: Operand, value: Operand, size: Size): void {
+    this.ops.push({ op: "store", address, value, size });
+  }
+  branch(when: Condition, left: Operand, right: Operand, to: string): void {
+    this.ops.push({ op: "branch", when, left, right, to });
+  }
+  jump(to: string): void {
+    this.ops.push({ op: "jump", to });
+  }
+  call(to: string): void {
+    this.ops.push({ op: "call", to });
+  }
+  comeBack(): void {
+    this.ops.push({ op: "return" });
+  }
+  label(name: string): void {
+    this.ops.push({ op: "label", name });
+  }
+  /** A label that no other has, `hint` made unique by a number. */
+  fresh(hint: string): string {
+    return `${hint} ${++this.#labels}`;
+  }
+
+  /** The variable of this name, declared by its first mention. */
+  variable(name: string): Variable {
+    const found = this.#variables.get(name);
+    if (found) return found;
+    const given = this.#start.variables[name];
+    const made = { at: given ?? this.buffer(8) };
+    this.#variables.set(name, made);
+    return made;
+  }
+  /** The address of new zeroed memory. */
+  buffer(size: number): number {
+    const at = VARIABLES + this.variableBytes;
+    this.variableBytes += (size + 7) & ~7;
     return at;
-  };
-  const constant = (bytes: Uint8Array): Address => {
-    const key = bytes.toHex();
-    const found = known.get(key) ?? append(bytes);
-    known.set(key, found);
-    return found;
-  };
-  const text = (value: string): Address => constant(cString(value));
+  }
 
-  variable(environ);
-  return {
-    arch,
-    syscall: (name, args, result = "result") => push({ op: "syscall", name, args, result }, result, ...args),
-    move: (to, from) => push({ op: "move", to, from }, to, from),
-    compute: (op, to, by) => push({ op, to, by }, to, by),
-    shiftRight: (to, right) => push({ op: "shift", to, right }, to),
-    load: (to, from, size) => push({ op: "load", to, address: from, size }, to, from),
-    store: (to, value, size) => push({ op: "store", address: to, value, size }, to, value),
-    branch: (when, left, right, to) => push({ op: "branch", when, left, right, to }, left, right),
-    jump: (to) => push({ op: "jump", to }),
-    call: (to) => push({ op: "call", to }),
-    comeBack: () => push({ op: "return" }),
-    label: (name) => push({ op: "label", name }),
-    fresh: (hint) => `${hint}_${++labels}`,
-    constant,
-    text,
-    strings: (values) => {
-      const strings = values.map(text);
-      const array = append(new Uint8Array((values.length + 1) * 8));
-      arrays.push({ at: array.offset, strings });
-      return array;
-    },
-    variable,
-    buffer: (name, size) => {
-      const found = buffers.get(name);
-      if (found) return found;
-      const at: Address = { area: "variable", offset: variableBytes };
-      buffers.set(name, at);
-      variableBytes += (size + 7) & ~7;
-      return at;
-    },
-    finish: (constantBase) => {
-      const constants = new Uint8Array(constantBytes);
-      let at = 0;
-      for (const chunk of chunks) {
-        constants.set(chunk, at);
-        at += chunk.length;
-      }
-      const view = new DataView(constants.buffer);
-      for (const array of arrays) {
-        array.strings.forEach((string, i) => {
-          view.setBigUint64(array.at + i * 8, BigInt(constantBase + string.offset), true);
-        });
-      }
-      return { arch, ops, constants, variableBytes, variables };
-    },
-  };
-};
+  /** The address of bytes that are never written. */
+  constant(bytes: Uint8Array): number {
+    const at = this.#used;
+    this.#used += (bytes.length + 7) & ~7;
+    if (this.#used > this.#bytes.length) {
+      const larger = new Uint8Array(this.#used * 2);
+      larger.set(this.#bytes);
+      this.#bytes = larger;
+    }
+    this.#bytes.set(bytes, at);
+    return this.#start.constants + at;
+  }
+  /** The address of a C string; equal ones are stored once. A NUL inside would cut it short unseen, so it is refused. */
+  text(value: string): number {
+    let at = this.#texts.get(value);
+    if (at === undefined) {
+      if (value.includes("\0")) throw new RangeError(`a NUL byte inside ${JSON.stringify(value)}`);
+      at = this.constant(encode(`${value}\0`));
+      this.#texts.set(value, at);
+    }
+    return at;
+  }
+  /** The address of an array of 8-byte words. */
+  words(values: readonly number[]): number {
+    const bytes = new Uint8Array(values.length * 8);
+    const view = new DataView(bytes.buffer);
+    for (let i = 0; i < values.length; i++) view.setUint32(i * 8, values[i]!, true);
+    return this.constant(bytes);
+  }
+  /** The address of a NULL-terminated array of C strings. */
+  strings(values: readonly string[]): number {
+    const pointers = values.map((value) => this.text(value));
+    pointers.push(0);
+    return this.words(pointers);
+  }
+  constants(): Uint8Array {
+    return this.#bytes.subarray(0, this.#used);
+  }
+  /** Addresses of all variables by name. */
+  variables(): Record<string, number> {
+    return Object.fromEntries(Array.from(this.#variables, ([name, variable]) => [name, variable.at]));
+  }
+}

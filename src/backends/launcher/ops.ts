@@ -1,36 +1,37 @@
-// The launcher's instructions, the same for both processors, and the memory they work on: constants that are never
-// written, and variables of 8 bytes each. Everything lives in memory and nothing in registers from one instruction to
-// the next, so an encoder is a page long and can be read beside the processor's manual.
+// The launcher's instructions, the same for both processors. Everything lives in memory, in variables of 8 bytes, and
+// nothing in registers from one instruction to the next, so an encoder is a page long and can be read beside the
+// processor's manual. Addresses are fixed (layout.ts), and therefore plain numbers.
 
 import type { Arch, SyscallName } from "../../abi/syscalls.ts";
 
-/** A place in one of the two memory areas. */
-export interface Address {
-  readonly area: "constant" | "variable";
-  readonly offset: number;
+/** 8 bytes of memory, zero at the start. */
+export interface Variable {
+  /** Its address. */
+  readonly at: number;
 }
 
-/** A number, the value of a variable (by name), or the address of a place. */
-export type Operand = number | bigint | string | Address;
+/** A number (an address is one), or the value of a variable. */
+export type Operand = number | bigint | Variable;
 
+export type Size = 1 | 2 | 4 | 8;
 export type Condition = "eq" | "ne" | "lt" | "ge";
 export type Arithmetic = "add" | "sub" | "and" | "or";
 
 export type Op =
   /** Keep the address of envp, which the kernel put behind argv on the stack. Only at the very start. */
-  | { readonly op: "start"; readonly environ: string }
+  | { readonly op: "start"; readonly environ: Variable }
   | {
       readonly op: "syscall";
       readonly name: SyscallName;
       readonly args: readonly Operand[];
-      readonly result: string;
+      readonly result: Variable;
     }
-  | { readonly op: "move"; readonly to: string; readonly from: Operand }
-  | { readonly op: Arithmetic; readonly to: string; readonly by: Operand }
-  | { readonly op: "shift"; readonly to: string; readonly right: number }
+  | { readonly op: "move"; readonly to: Variable; readonly from: Operand }
+  | { readonly op: Arithmetic; readonly to: Variable; readonly by: Operand }
+  | { readonly op: "shift"; readonly to: Variable; readonly right: number }
   /** `to` = the `size` bytes at `address`, zero-extended. */
-  | { readonly op: "load"; readonly to: string; readonly address: Operand; readonly size: 1 | 2 | 4 | 8 }
-  | { readonly op: "store"; readonly address: Operand; readonly value: Operand; readonly size: 1 | 2 | 4 | 8 }
+  | { readonly op: "load"; readonly to: Variable; readonly address: Operand; readonly size: Size }
+  | { readonly op: "store"; readonly address: Operand; readonly value: Operand; readonly size: Size }
   /** Compare as signed 64-bit numbers and jump. */
   | {
       readonly op: "branch";
@@ -45,33 +46,14 @@ export type Op =
   | { readonly op: "return" }
   | { readonly op: "label"; readonly name: string };
 
-/** A program for the encoders: instructions and the size and contents of its memory. */
-export interface Program {
-  readonly arch: Arch;
-  readonly ops: readonly Op[];
-  readonly constants: Uint8Array;
-  /** Bytes of zeroed memory for variables and buffers. */
-  readonly variableBytes: number;
-  /** Where each variable lies. */
-  readonly variables: ReadonlyMap<string, number>;
+/** What an encoder makes of ops. */
+export interface Code {
+  readonly bytes: Uint8Array;
+  /** Offsets into `bytes`. */
+  readonly labels: ReadonlyMap<string, number>;
 }
 
-/** Where the two areas begin when the program runs. */
-export interface Layout {
-  readonly constant: number;
-  readonly variable: number;
-}
+/** Encodes `ops`, to be placed at address `base`. `known` are labels elsewhere, by their addresses. */
+export type Encoder = (ops: readonly Op[], base: number, known: Readonly<Record<string, number>>) => Code;
 
-/** The number that an operand stands for, or undefined for the value of a variable. */
-export const operandValue = (operand: Operand, layout: Layout): bigint | undefined => {
-  if (typeof operand === "string") return undefined;
-  if (typeof operand === "object") return BigInt(layout[operand.area] + operand.offset);
-  return BigInt(operand);
-};
-
-/** The address of a variable. */
-export const variableAddress = (program: Program, layout: Layout, name: string): number => {
-  const offset = program.variables.get(name);
-  if (offset === undefined) throw new RangeError(`no variable ${name}`);
-  return layout.variable + offset;
-};
+export type { Arch };

@@ -1,0 +1,301 @@
+// The loop that waits for a container: it passes signals on and carries the terminal.
+
+import { errno } from "../../abi/errno.ts";
+import { POLL, SIG, TTY } from "../../abi/flags.ts";
+import type { SuperviseStep } from "../../plan/plan.ts";
+import { type Lowering, lowerCleanup, report, slotVariable } from "./lower.ts";
+import type { Operand, Variable } from "./ops.ts";
+import { stopSelf } from "./runtime.ts";
+
+const WNOHANG = 1;
+const F_SETFL = 4;
+const O_NONBLOCK = 0o4000;
+
+/** How many times SIGINT, SIGTERM or SIGQUIT must come before a container that takes no notice is killed; docker's number. */
+const PATIENCE = 3;
+
+const fail = (lowering: Lowering, title: string): void => {
+  report(lowering, title, undefined);
+  lowering.b.syscall("exit_group", [lowering.plan.failure]);
+};
+
+/** See {@link SuperviseStep}. */
+export const superviseRoutine = (lowering: Lowering, step: SuperviseStep): void => {
+  const { b } = lowering;
+  const pid = slotVariable(lowering, step.pid.slot);
+  const signals = slotVariable(lowering, step.signals.slot);
+  const terminal =
+    step.terminal && relay(lowering, slotVariable(lowering, step.terminal.master.slot), step.terminal.input);
+  const [loop, signaled, ended, broken] = ["supervise", "signaled", "ended", "broken"].map(b.fresh) as [
+    string,
+    string,
+    string,
+    string,
+  ];
+  const poll = b.buffer(8 * 3);
+  const info = b.buffer(128);
+
+  const [patience, signal, ignored] = [b.variable("patience"), b.variable("signal"), b.variable("ignored")];
+  const waitStatus = b.variable("wait status");
+  b.move(patience, PATIENCE);
+  terminal?.start();
+
+  b.label(loop);
+  watch(lowering, poll, 0, signals, POLL.POLLIN);
+  terminal?.watch(poll);
+  b.syscall("ppoll", [poll, terminal ? 3 : 1, 0, 0, 0]);
+  b.branch("eq", b.result, -errno("EINTR"), loop);
+  b.branch("lt", b.result, 0, broken);
+  terminal?.carry(poll);
+  readyTo(lowering, poll, 0, POLL.POLLIN, signaled);
+  b.jump(loop);
+
+  b.label(signaled);
+  b.syscall("read", [signals, info, 128]);
+  b.branch("lt", b.result, 0, loop);
+  b.load(signal, info, 4); // ssi_signo
+  const on = (numbers: readonly number[], routine: () => void): void => {
+    const [other, mine] = [b.fresh("other"), b.fresh("mine")];
+    for (const number of numbers) b.branch("eq", signal, number, mine);
+    b.jump(other);
+    b.label(mine);
+    routine();
+    b.jump(loop);
+    b.label(other);
+  };
+  on([SIG.SIGCHLD], () => {
+    b.syscall("wait4", [pid, waitStatus.at, WNOHANG, 0]);
+    b.branch("eq", b.result, 0, loop);
+    b.branch("lt", b.result, 0, broken);
+    b.load(waitStatus, waitStatus.at, 4);
+    b.jump(ended);
+  });
+  // The terminal is gone, and nobody is left to stop the container by hand.
+  on([SIG.SIGHUP], () => b.syscall("kill", [pid, SIG.SIGKILL], ignored));
+  on([SIG.SIGTSTP, SIG.SIGTTIN, SIG.SIGTTOU], () => {
+    terminal?.restore();
+    b.syscall("kill", [pid, SIG.SIGSTOP], ignored);
+    stopSelf(b);
+    b.syscall("kill", [pid, SIG.SIGCONT], ignored);
+    terminal?.raw();
+  });
+  on([SIG.SIGWINCH], () => terminal?.resize());
+  on([SIG.SIGCONT, SIG.SIGPIPE, SIG.SIGURG], () => {});
+  on([SIG.SIGINT, SIG.SIGTERM, SIG.SIGQUIT], () => {
+    const forward = b.fresh("forward");
+    b.compute("sub", patience, 1);
+    b.branch("ne", patience, 0, forward);
+    b.move(signal, SIG.SIGKILL);
+    b.label(forward);
+    b.syscall("kill", [pid, signal], ignored);
+  });
+  b.syscall("kill", [pid, signal], ignored);
+  b.jump(loop);
+
+  b.label(broken);
+  terminal?.restore();
+  fail(lowering, "wait for the container");
+
+  b.label(ended);
+  terminal?.drain();
+  terminal?.restore();
+  lowerCleanup(lowering, step.cleanup);
+  b.jump("end by status");
+};
+
+/** Fills in `struct pollfd { int fd; short events; short revents; }` number `n`; a negative fd is passed over. */
+const watch = ({ b }: Lowering, poll: number, n: number, fd: Operand, events: Operand): void => {
+  b.store(poll + n * 8, fd, 4);
+  b.store(poll + n * 8 + 4, events, 4);
+};
+
+/** Goes to a label when any of `events` came for entry `n`. */
+const readyTo = ({ b }: Lowering, poll: number, n: number, events: number, to: string): void => {
+  const came = b.variable("events");
+  b.load(came, poll + n * 8 + 6, 2);
+  b.compute("and", came, events);
+  b.branch("ne", came, 0, to);
+};
+
+const READY = POLL.POLLIN | POLL.POLLHUP | POLL.POLLERR;
+const BLOCK = 4096;
+const STDIN = 0;
+const STDOUT = 1;
+/** What a terminal takes as "end of input" (VEOF). */
+const END_OF_TRANSMISSION = 4;
+
+/**
+ * Carries bytes between the caller's terminal and the container's. The caller's is in raw mode meanwhile, so that
+ * Ctrl-C and the like reach the container's as bytes, and is put back on every way out.
+ */
+const relay = (lowering: Lowering, master: Variable, stdin: boolean) => {
+  const { b } = lowering;
+  const saved = b.buffer(64);
+  const termios = b.buffer(64);
+  const size = b.buffer(8);
+  const typed = b.buffer(BLOCK);
+  const shown = b.buffer(BLOCK);
+  const field = (offset: number): number => termios + offset;
+  const names = ["flags", "left", "from", "typed from", "typed length"];
+  const [flags, left, from, typedFrom, typedLength] = names.map((name) => b.variable(name)) as [
+    Variable,
+    Variable,
+    Variable,
+    Variable,
+    Variable,
+  ];
+  const [input, hasTerminal, ignored] = [
+    b.variable("input"),
+    b.variable("has terminal"),
+    b.variable("ignored"),
+  ];
+
+  /** Takes `clear` out of a flag word of termios and puts `set` in. */
+  const change = (offset: number, clear: number, set = 0): void => {
+    b.load(flags, field(offset), 4);
+    b.compute("and", flags, ~clear >>> 0);
+    b.compute("or", flags, set);
+    b.store(field(offset), flags, 4);
+  };
+
+  const resize = (): void => {
+    const done = b.fresh("resized");
+    b.syscall("ioctl", [STDIN, TTY.TIOCGWINSZ, size]);
+    b.branch("lt", b.result, 0, done);
+    b.syscall("ioctl", [master, TTY.TIOCSWINSZ, size], ignored);
+    b.label(done);
+  };
+
+  /** As cfmakeraw(3). */
+  const raw = (): void => {
+    const done = b.fresh("raw");
+    b.syscall("ioctl", [STDIN, TTY.TCGETS, termios]);
+    b.branch("lt", b.result, 0, done);
+    change(
+      0,
+      TTY.IGNBRK | TTY.BRKINT | TTY.PARMRK | TTY.ISTRIP | TTY.INLCR | TTY.IGNCR | TTY.ICRNL | TTY.IXON,
+    );
+    change(4, TTY.OPOST);
+    change(8, TTY.CSIZE | TTY.PARENB, TTY.CS8);
+    change(12, TTY.ECHO | TTY.ECHONL | TTY.ICANON | TTY.ISIG | TTY.IEXTEN);
+    b.store(field(17 + TTY.VTIME), 0, 1);
+    b.store(field(17 + TTY.VMIN), 1, 1);
+    b.syscall("ioctl", [STDIN, TTY.TCSETSW, termios], ignored);
+    b.label(done);
+    resize();
+  };
+
+  const restore = (): void => {
+    const done = b.fresh("restored");
+    b.branch("lt", hasTerminal, 0, done);
+    b.syscall("ioctl", [STDIN, TTY.TCSETSW, saved], ignored);
+    b.label(done);
+  };
+
+  /** Everything that one read gives, to standard output; goes to `empty` when there is nothing to read. */
+  const show = (empty: string): void => {
+    const [more, done, full, written] = ["more", "shown", "full", "written"].map(b.fresh) as [
+      string,
+      string,
+      string,
+      string,
+    ];
+    b.syscall("read", [master, shown, BLOCK]);
+    b.branch("lt", b.result, 1, empty);
+    b.move(left, b.result);
+    b.move(from, shown);
+    b.label(more);
+    b.branch("lt", left, 1, done);
+    b.syscall("write", [STDOUT, from, left]);
+    b.branch("ge", b.result, 0, written);
+    b.branch("eq", b.result, -errno("EAGAIN"), full);
+    b.branch("eq", b.result, -errno("EINTR"), more);
+    b.jump(done); // nobody reads any more: go on without
+    b.label(full);
+    const wait = b.buffer(8);
+    watch(lowering, wait, 0, STDOUT, POLL.POLLOUT);
+    b.syscall("ppoll", [wait, 1, 0, 0, 0], ignored);
+    b.jump(more);
+    b.label(written);
+    b.compute("add", from, b.result);
+    b.compute("sub", left, b.result);
+    b.jump(more);
+    b.label(done);
+  };
+
+  return {
+    start: (): void => {
+      b.syscall("fcntl", [master, F_SETFL, 2 | O_NONBLOCK], ignored); // O_RDWR, and never wait for a full terminal
+      b.syscall("ioctl", [STDIN, TTY.TCGETS, saved], hasTerminal);
+      b.move(typedLength, 0);
+      b.move(input, stdin ? STDIN : -1);
+      raw();
+    },
+    raw,
+    restore,
+    resize,
+    watch: (poll: number): void => {
+      // What was typed waits for room in the container's terminal before more is read.
+      const [idle, set] = [b.fresh("idle"), b.fresh("set")];
+      b.branch("eq", typedLength, 0, idle);
+      watch(lowering, poll, 1, -1, 0);
+      watch(lowering, poll, 2, master, POLL.POLLIN | POLL.POLLOUT);
+      b.jump(set);
+      b.label(idle);
+      watch(lowering, poll, 1, input, POLL.POLLIN);
+      watch(lowering, poll, 2, master, POLL.POLLIN);
+      b.label(set);
+    },
+    carry: (poll: number): void => {
+      const names = ["output", "gone", "noOutput", "writeOut", "noWrite", "readIn", "noRead", "end"];
+      const [output, gone, noOutput, writeOut, noWrite, readIn, noRead, end] = names.map(b.fresh) as [
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+        string,
+      ];
+      readyTo(lowering, poll, 2, POLL.POLLOUT, writeOut);
+      b.jump(noWrite);
+      b.label(writeOut);
+      b.syscall("write", [master, typedFrom, typedLength]);
+      b.branch("lt", b.result, 0, noWrite);
+      b.compute("add", typedFrom, b.result);
+      b.compute("sub", typedLength, b.result);
+      b.label(noWrite);
+
+      readyTo(lowering, poll, 2, READY, output);
+      b.jump(noOutput);
+      b.label(output);
+      show(gone);
+      b.jump(noOutput);
+      b.label(gone);
+      b.branch("eq", b.result, -errno("EAGAIN"), noOutput);
+      b.move(master, -1); // every program of the container has closed its terminal (EIO)
+      b.label(noOutput);
+
+      readyTo(lowering, poll, 1, READY, readIn);
+      b.jump(noRead);
+      b.label(readIn);
+      b.move(typedFrom, typed);
+      b.syscall("read", [STDIN, typed, BLOCK], typedLength);
+      b.branch("lt", typedLength, 1, end);
+      b.jump(noRead);
+      b.label(end);
+      b.move(input, -1);
+      b.store(typed, END_OF_TRANSMISSION, 1);
+      b.move(typedLength, 1);
+      b.label(noRead);
+    },
+    drain: (): void => {
+      const [again, empty] = [b.fresh("drain"), b.fresh("drained")];
+      b.label(again);
+      show(empty);
+      b.jump(again);
+      b.label(empty);
+    },
+  };
+};
