@@ -64,13 +64,21 @@ export const ancestors = (hierarchy: Hierarchy, directory: string): string[] => 
   return names.map((_, i) => [root, ...names.slice(0, i)].join("/") || "/");
 };
 
-/** The directories that a spec means, each once: co-mounted controllers share theirs. */
-export const placesOf = (host: Host, hierarchies: Hierarchies, { controllers, path }: GroupSpec): Place[] => {
+/**
+ * The directories that a spec means, each once: co-mounted controllers share theirs. `status` is that of the error for
+ * a controller that is not mounted.
+ */
+export const placesOf = (
+  host: Host,
+  hierarchies: Hierarchies,
+  { controllers, path }: GroupSpec,
+  status?: number,
+): Place[] => {
   const places = new Map<Hierarchy, { names: string[]; asked: string[] }>();
   const asked = controllers.flatMap((name) => (name === "*" ? allControllers(hierarchies) : [name]));
   for (const name of asked) {
     const location = locate(hierarchies, name);
-    if (!location) throw missingController(host, hierarchies, name);
+    if (!location) throw missingController(host, hierarchies, name, status);
     const place = places.get(location.hierarchy);
     if (place) {
       if (!place.names.includes(location.controller)) place.names.push(location.controller);
@@ -88,9 +96,14 @@ export const placesOf = (host: Host, hierarchies: Hierarchies, { controllers, pa
 };
 
 /** The directories of several specs, in their order, each once. */
-export const allPlaces = (host: Host, hierarchies: Hierarchies, specs: readonly GroupSpec[]): Place[] => {
+export const allPlaces = (
+  host: Host,
+  hierarchies: Hierarchies,
+  specs: readonly GroupSpec[],
+  status?: number,
+): Place[] => {
   const places = new Map<string, Place>();
-  for (const place of specs.flatMap((spec) => placesOf(host, hierarchies, spec))) {
+  for (const place of specs.flatMap((spec) => placesOf(host, hierarchies, spec, status))) {
     const same = places.get(place.directory);
     const controllers = same ? [...new Set([...same.controllers, ...place.controllers])] : place.controllers;
     places.set(place.directory, same ? { ...same, controllers } : place);

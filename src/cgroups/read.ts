@@ -25,7 +25,7 @@ export const readAll = (host: Host, { directory, controllers }: Place): Setting[
 
 /** One setting of a group by its name in either version. */
 export const readSetting = (host: Host, hierarchies: Hierarchies, group: string, name: string): Setting => {
-  const holder = holderOf(host, hierarchies, group, name);
+  const holder = holderOf(host, hierarchies, group, name, STATUS.other);
   const { hierarchy, directory, title } = holder;
   if (host.kind(directory) !== "directory") throw missingGroup({ title, directory }, STATUS.other);
   const files = filesOf(host, directory);

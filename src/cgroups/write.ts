@@ -45,7 +45,13 @@ export interface Holder {
  * Where a group keeps a setting. Throws {@link HostError} for a controller that is not mounted.
  * A name of `cgroup.` belongs to no controller: it is version 2's, and the freezer's where that is of version 1.
  */
-export const holderOf = (host: Host, hierarchies: Hierarchies, group: string, name: string): Holder => {
+export const holderOf = (
+  host: Host,
+  hierarchies: Hierarchies,
+  group: string,
+  name: string,
+  status?: number,
+): Holder => {
   const controller = controllerOf(name) ?? "";
   const holder = ({ hierarchy }: { hierarchy: Hierarchy }, title: string): Holder => ({
     hierarchy,
@@ -54,7 +60,7 @@ export const holderOf = (host: Host, hierarchies: Hierarchies, group: string, na
   });
   if (controller !== "cgroup") {
     const location = locate(hierarchies, controller);
-    if (!location) throw missingController(host, hierarchies, controller);
+    if (!location) throw missingController(host, hierarchies, controller, status);
     return holder(location, controller);
   }
   const freezer = name === "cgroup.freeze" ? locate(hierarchies, "freezer") : undefined;
@@ -63,7 +69,7 @@ export const holderOf = (host: Host, hierarchies: Hierarchies, group: string, na
     const here = holder({ hierarchy: unified }, controller);
     if (!freezer || host.kind(here.directory) === "directory") return here;
   }
-  if (!freezer) throw missingController(host, hierarchies, controller);
+  if (!freezer) throw missingController(host, hierarchies, controller, status);
   return holder(freezer, "freezer");
 };
 

@@ -117,7 +117,7 @@ const readSection = (
   { group, controllers }: Section,
   asked: boolean,
 ): GroupSettings => {
-  const places = allPlaces(host, hierarchies, [{ controllers, path: group }]);
+  const places = allPlaces(host, hierarchies, [{ controllers, path: group }], STATUS.other);
   const there = places.filter(({ directory }) => host.kind(directory) === "directory");
   if (there.length === 0) throw noGroup(group, places, asked);
   return { group, settings: there.flatMap((place) => readAll(host, place)) };

@@ -1,0 +1,124 @@
+import { describe, expect, test } from "bun:test";
+import { HostError } from "../../src/abi/errors.ts";
+import { type Limits, planLimits } from "../../src/cgroups/limits.ts";
+import type { Host } from "../../src/host/host.ts";
+import { outline } from "../support/steps.ts";
+import { hybrid, v1, v2 } from "./hosts.ts";
+
+const quarter: Limits = { cpuQuota: 25000, cpuPeriod: 100000 };
+
+const rows: [what: string, host: Host, limits: Limits, groups: string[], create: string[]][] = [
+  ["no limit needs no group", v2(), {}, [], []],
+  [
+    "a quarter of a processor on version 1",
+    hybrid(),
+    quarter,
+    ["/sys/fs/cgroup/cpu/nsk/c1"],
+    [
+      "mkdir /sys/fs/cgroup/cpu/nsk",
+      "mkdir /sys/fs/cgroup/cpu/nsk/c1",
+      "/sys/fs/cgroup/cpu/nsk/c1/cpu.cfs_period_us < 100000",
+      "/sys/fs/cgroup/cpu/nsk/c1/cpu.cfs_quota_us < 25000",
+    ],
+  ],
+  [
+    "all limits on version 1",
+    v1(),
+    { ...quarter, cpuShares: 512, memory: 1048576, pids: 10, cpus: "0-1" },
+    [
+      "/sys/fs/cgroup/cpuset/nsk/c1",
+      "/sys/fs/cgroup/cpu,cpuacct/nsk/c1",
+      "/sys/fs/cgroup/memory/nsk/c1",
+      "/sys/fs/cgroup/pids/nsk/c1",
+    ],
+    [
+      "mkdir /sys/fs/cgroup/cpuset/nsk",
+      "/sys/fs/cgroup/cpuset/nsk/cpuset.cpus < 0-3",
+      "/sys/fs/cgroup/cpuset/nsk/cpuset.mems < 0",
+      "mkdir /sys/fs/cgroup/cpuset/nsk/c1",
+      "/sys/fs/cgroup/cpuset/nsk/c1/cpuset.cpus < 0-3",
+      "/sys/fs/cgroup/cpuset/nsk/c1/cpuset.mems < 0",
+      "mkdir /sys/fs/cgroup/cpu,cpuacct/nsk",
+      "mkdir /sys/fs/cgroup/cpu,cpuacct/nsk/c1",
+      "mkdir /sys/fs/cgroup/memory/nsk",
+      "mkdir /sys/fs/cgroup/memory/nsk/c1",
+      "mkdir /sys/fs/cgroup/pids/nsk",
+      "mkdir /sys/fs/cgroup/pids/nsk/c1",
+      "/sys/fs/cgroup/cpuset/nsk/c1/cpuset.cpus < 0-1",
+      "/sys/fs/cgroup/cpu,cpuacct/nsk/c1/cpu.cfs_period_us < 100000",
+      "/sys/fs/cgroup/cpu,cpuacct/nsk/c1/cpu.cfs_quota_us < 25000",
+      "/sys/fs/cgroup/cpu,cpuacct/nsk/c1/cpu.shares < 512",
+      "/sys/fs/cgroup/memory/nsk/c1/memory.limit_in_bytes < 1048576",
+      "/sys/fs/cgroup/memory/nsk/c1/memory.memsw.limit_in_bytes < 2097152",
+      "/sys/fs/cgroup/pids/nsk/c1/pids.max < 10",
+    ],
+  ],
+  [
+    "memory where swap is not accounted for",
+    hybrid(),
+    { memory: 4096 },
+    ["/sys/fs/cgroup/memory/nsk/c1"],
+    [
+      "mkdir /sys/fs/cgroup/memory/nsk",
+      "mkdir /sys/fs/cgroup/memory/nsk/c1",
+      "/sys/fs/cgroup/memory/nsk/c1/memory.limit_in_bytes < 4096",
+    ],
+  ],
+  [
+    "all limits on version 2, in one group",
+    v2(),
+    { ...quarter, cpuShares: 512, memory: 1048576, pids: 0, cpus: "0-1" },
+    ["/sys/fs/cgroup/nsk/c1"],
+    [
+      "/sys/fs/cgroup/cgroup.subtree_control < +cpuset +cpu",
+      "mkdir /sys/fs/cgroup/nsk",
+      "/sys/fs/cgroup/nsk/cgroup.subtree_control < +cpuset +cpu +memory +pids",
+      "mkdir /sys/fs/cgroup/nsk/c1",
+      "/sys/fs/cgroup/nsk/c1/cpuset.cpus < 0-1",
+      "/sys/fs/cgroup/nsk/c1/cpu.max < 25000 100000",
+      "/sys/fs/cgroup/nsk/c1/cpu.weight < 59",
+      "/sys/fs/cgroup/nsk/c1/memory.max < 1048576",
+      "/sys/fs/cgroup/nsk/c1/memory.swap.max < 1048576",
+      "/sys/fs/cgroup/nsk/c1/pids.max < max",
+    ],
+  ],
+  [
+    "the group above is made once",
+    v2({ files: { "/sys/fs/cgroup/nsk/cgroup.subtree_control": "pids\n" } }),
+    { pids: 1 },
+    ["/sys/fs/cgroup/nsk/c1"],
+    ["mkdir /sys/fs/cgroup/nsk/c1", "/sys/fs/cgroup/nsk/c1/pids.max < 1"],
+  ],
+];
+for (const [what, host, limits, groups, create] of rows)
+  test(what, () => {
+    const plan = planLimits(host, "c1", limits);
+    expect(plan.groups).toEqual(groups);
+    expect(outline(plan.create)).toEqual(create);
+    expect(outline(plan.join)).toEqual(groups.map((directory) => `${directory}/cgroup.procs < 0`));
+    expect(outline(plan.remove)).toEqual(groups.map((directory) => `rmdir ${directory}`));
+  });
+
+describe("a container's failures", () => {
+  const { create, join } = planLimits(v1(), "c1", { ...quarter, memory: 1 });
+  test("have the plan's status, not libcgroup's", () => {
+    expect([...create, ...join].filter(({ status }) => status !== undefined)).toEqual([]);
+  });
+  test("take back the groups that were made", () => {
+    expect(outline(create.flatMap((step) => step.undo ?? []))).toEqual([
+      "rmdir /sys/fs/cgroup/cpu,cpuacct/nsk",
+      "rmdir /sys/fs/cgroup/cpu,cpuacct/nsk/c1",
+      "rmdir /sys/fs/cgroup/memory/nsk",
+      "rmdir /sys/fs/cgroup/memory/nsk/c1",
+    ]);
+  });
+  test("begin with a controller that is not mounted, with docker's status", () => {
+    try {
+      planLimits(hybrid(), "c1", { cpus: "0" });
+      throw new Error("it was planned");
+    } catch (error) {
+      expect(error).toBeInstanceOf(HostError);
+      expect((error as HostError).status).toBe(125);
+    }
+  });
+});

@@ -1,0 +1,99 @@
+// Where nsk does not do what the tool does that it mirrors, on purpose. A test that finds such a difference names it by
+// `difference("key")`; differences.test.ts fails for one that no test names.
+
+export interface Difference {
+  readonly tool: string;
+  readonly what: string;
+  readonly reason: string;
+}
+
+export const differences = {
+  "cg-messages": {
+    tool: "libcgroup",
+    what: "the words of error messages",
+    reason: "libcgroup names neither file nor value; nsk names both, and the likely cause",
+  },
+  "cgcreate-all-or-nothing": {
+    tool: "cgcreate",
+    what: "when one of several groups cannot be made, libcgroup leaves those made before it",
+    reason: "nothing half-made is left behind",
+  },
+  "cgcreate-cpuset": {
+    tool: "cgcreate",
+    what: "a new cpuset of version 1 has the processors and memory nodes of the group above; libcgroup leaves it empty",
+    reason: "no process can enter an empty cpuset, so cgexec would fail with ENOSPC",
+  },
+  "cgcreate-owner": {
+    tool: "cgcreate",
+    what: "an unknown user or group ends with 255; libcgroup says so and ends with 0. Numbers are taken too",
+    reason: "a script must see that nothing was made",
+  },
+  "cg-dotdot": {
+    tool: "libcgroup",
+    what: "a path with .. is refused with 255; libcgroup follows it",
+    reason: "a group's name must not lead out of its hierarchy",
+  },
+  "cg-named": {
+    tool: "libcgroup",
+    what: "name=systemd finds a named hierarchy that is mounted; libcgroup says 84",
+    reason: "the manual pages promise it",
+  },
+  "cgdelete-lists": {
+    tool: "cgdelete",
+    what: "removes the group in all hierarchies of a list; libcgroup 2.0.2 leaves some behind and ends with 0. Not all need to have it",
+    reason: "a tutorial's cpu,cpuacct:/x must leave nothing, whether the two are mounted together or not",
+  },
+  "cgdelete-star": {
+    tool: "cgdelete",
+    what: "takes *:path; libcgroup says 84",
+    reason: "cgcreate takes it, so it must be possible to undo",
+  },
+  "cgdelete-root": {
+    tool: "cgdelete",
+    what: "the root of a hierarchy is refused with 96; libcgroup does nothing and ends with 0",
+    reason: "nothing was removed",
+  },
+  "cgexec-star": {
+    tool: "cgexec",
+    what: "on a hybrid host * means the controllers of version 1; libcgroup adds version 2's, where cgcreate '*:x' makes no group",
+    reason: "what cgcreate '*:x' made must be there for cgexec '*:x'",
+  },
+  "cgexec-program-status": {
+    tool: "cgexec",
+    what: "a program that is not found ends with 127, one that cannot be executed with 126; libcgroup ends with 255",
+    reason: "255 is also what a program may end with; 126 and 127 are what shells, env and unshare use",
+  },
+  "cgset-bad-setting": {
+    tool: "cgset",
+    what: "-r without a value or without a controller ends with 255; libcgroup ends with 0, or of SIGSEGV",
+    reason: "a script must see that nothing was set",
+  },
+  "cgset-all-or-nothing": {
+    tool: "cgset",
+    what: "a setting, group or controller that does not exist is found before anything is written",
+    reason: "half of the settings is none of the states that were asked for",
+  },
+  "cgset-copy": {
+    tool: "cgset",
+    what: "--copy-from writes only settings, and only where they differ; a source that is not there ends with 82, not 0",
+    reason: "libcgroup tries every file, also those that count or only report, and passes over what fails",
+  },
+  "cg-translation": {
+    tool: "libcgroup",
+    what: "names of the other version of control groups are translated",
+    reason: "a tutorial for version 1 must work on a machine with version 2",
+  },
+  "cgget-lists": {
+    tool: "cgget",
+    what: "-g takes a list of controllers, * and names of both versions; libcgroup shows nothing for a list without a path",
+    reason: "the other tools take lists",
+  },
+  "cgget-missing": {
+    tool: "cgget",
+    what: "a group or controller that is not there is an error (96) with -g and -a too; libcgroup shows an empty group and ends with 0",
+    reason: "a script must be able to tell; with -r libcgroup does so itself",
+  },
+} as const satisfies Readonly<Record<string, Difference>>;
+
+/** For a test's title: `difference: REASON`. */
+export const difference = (key: keyof typeof differences): string => `difference: ${differences[key].reason}`;
