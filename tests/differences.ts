@@ -68,6 +68,11 @@ export const differences = {
     what: "-r without a value or without a controller ends with 255; libcgroup ends with 0, or of SIGSEGV",
     reason: "a script must see that nothing was set",
   },
+  "cgset-variable": {
+    tool: "cgset",
+    what: "takes --variable; libcgroup 2.0.2 has it in its help and manual page only",
+    reason: "the help says so",
+  },
   "cgset-all-or-nothing": {
     tool: "cgset",
     what: "a setting, group or controller that does not exist is found before anything is written",

@@ -11,14 +11,15 @@ import { STATUS } from "./status.ts";
 /** The calling process enters each group. `0` is "whoever writes". @see cgroups(7) */
 export const planJoin = (host: Host, places: readonly Place[]): CallStep[] => {
   refuseTwoGroupsOfVersion2(places);
-  return places.flatMap((place, i) =>
-    writeFile(`${place.directory}/cgroup.procs`, "0", {
+  return places.flatMap((place, i) => {
+    const [open, write, close] = writeFile(`${place.directory}/cgroup.procs`, "0", {
       title: `join ${place.title} (${place.directory})`,
       hints: joinHints(host, place.hierarchy.version, place.title),
       status: joinStatus(host, place),
       ...(i === 0 && { reason: "0 is this process: its limits and what it uses count there from now on" }),
-    }),
-  );
+    }) as [CallStep, CallStep, CallStep];
+    return [open, { ...write, status: STATUS.other }, close];
+  });
 };
 
 /** libcgroup tells a group that is not there from one that may not be entered; root may enter any. */

@@ -13,10 +13,13 @@ export interface Owner {
   readonly gid: number;
 }
 
-/** cgcreate's `-a`, `-t`, `-d`, `-f` and `-s`. */
+/** cgcreate's options for it. */
 export interface Ownership {
+  /** `-a`: of the directory, and of its files but those through which processes enter. */
   readonly all: Owner | undefined;
+  /** `-t`: of those. */
   readonly tasks: Owner | undefined;
+  /** `-d`, `-f` and `-s`, likewise. */
   readonly directoryMode: number | undefined;
   readonly fileMode: number | undefined;
   readonly tasksMode: number | undefined;
@@ -44,16 +47,18 @@ export const planOwnership = (host: Host, places: readonly Place[], ownership: O
     // Modes first: whoever gives a directory away may not be able to look into it afterwards.
     if (directoryMode !== undefined) steps.push(chmod(directory, directoryMode, about));
     for (const name of files) {
-      const wanted = entrances(hierarchy.version).includes(name) ? (tasksMode ?? fileMode) : fileMode;
+      const wanted = entrances(hierarchy.version).includes(name) ? tasksMode : fileMode;
       if (wanted === undefined) continue;
       // What the file's own owner may not do (write to a file that only reports) nobody gets.
       const most = ((host.mode(`${like}/${name}`) ?? 0o644) >> 6) & 7;
       steps.push(chmod(`${directory}/${name}`, wanted & (most * 0o111), about));
     }
     const owned = (owner: Owner, path: string): CallStep => chown(path, owner.uid, owner.gid, about);
-    if (all) steps.push(owned(all, directory), ...files.map((name) => owned(all, `${directory}/${name}`)));
-    if (tasks)
-      steps.push(...entrances(hierarchy.version).map((name) => owned(tasks, `${directory}/${name}`)));
+    if (all) steps.push(owned(all, directory));
+    for (const name of files) {
+      const owner = entrances(hierarchy.version).includes(name) ? tasks : all;
+      if (owner) steps.push(owned(owner, `${directory}/${name}`));
+    }
     const [first, ...rest] = steps;
     return first ? [{ ...first, reason: "who owns a file of a group may change what it says" }, ...rest] : [];
   });
