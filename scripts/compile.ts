@@ -13,6 +13,8 @@ const flags = [
   "--minify",
   // What a command does not need is not loaded: without this a lazy import costs as much as an eager one.
   "--splitting",
+  // Compiling to machine code in a process that lives for five milliseconds costs more than it brings.
+  "--compile-jit-policy=1000",
   // A program that root runs must not take settings, let alone code, from the directory it is started in.
   "--no-compile-autoload-dotenv",
   "--no-compile-autoload-bunfig",

@@ -32,6 +32,15 @@ const single = [
   "WebKitSystemHeapOverrideEnablement",
 ] as const;
 
+/** Names that are looked up by address and length as well, so that they stand anywhere, between other words. */
+const unterminated = [
+  "BUN_CONFIG_MAX_HTTP_REQUESTS",
+  "BUN_CONFIG_VERBOSE_FETCH",
+  "BUN_DISABLE_TRANSPILER",
+  "BUN_FEATURE_FLAG_NO_ORPHANS",
+  "NODE_TLS_REJECT_UNAUTHORIZED",
+] as const;
+
 /** A name that the linker made the end of another string, which nobody but a heap profiler reads. */
 const ending = { name: "Malloc", of: "WKFastMalloc" } as const;
 
@@ -171,6 +180,12 @@ export const neutralise = (file: Buffer): string[] => {
     else if ((single as readonly string[]).includes(name))
       throw new Error(`the executable does not contain ${name}`);
   }
+  for (const name of unterminated) {
+    const places = [...strings.matchAll(new RegExp(name, "g"))];
+    if (places.length === 0) throw new Error(`the executable does not contain ${name}`);
+    for (const place of places) clear(name, place.index);
+  }
+
   const shared = strings.indexOf(`\0${ending.of}\0`);
   if (shared < 0) throw new Error(`the executable does not contain ${ending.of}`);
   clear(ending.name, shared + 1 + ending.of.length - ending.name.length);
@@ -185,5 +200,5 @@ export const neutralise = (file: Buffer): string[] => {
     write(file.subarray(start, start + 1)).copy(file, start);
     dead.push(what);
   }
-  return dead;
+  return [...new Set(dead)];
 };
