@@ -131,6 +131,7 @@ export const errnoNumbers = {
   EOWNERDEAD: 130,
   ENOTRECOVERABLE: 131,
   ERFKILL: 132,
+  EHWPOISON: 133,
 } as const;
 
 export type ErrnoName = keyof typeof errnoNumbers;
@@ -270,6 +271,7 @@ export const errnoTexts: readonly string[] = [
   "Owner died",
   "State not recoverable",
   "Operation not possible due to RF-kill",
+  "Memory page has hardware error",
 ];
 
 /** The number of an error by its name, e.g. `errno("EPERM")` is 1. */
