@@ -2,7 +2,7 @@
 // `bun build --compile`, so that a switch which Bun renames or drops cannot pass for a dead one.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { neutralise } from "../../scripts/switches.ts";

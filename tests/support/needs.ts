@@ -21,6 +21,6 @@ export const needs = (...list: readonly string[]): string | undefined => {
 /** `const straced = testNeeding("root", "strace")`: a `test` that is skipped, saying why, where one is missing. */
 export const testNeeding = (...list: readonly string[]) => {
   const reason = needs(...list);
-  return (title: string, run: () => unknown, timeout?: number) =>
+  return (title: string, run: () => void | Promise<unknown>, timeout?: number) =>
     reason ? test.skip(`${title} (${reason})`, run) : test(title, run, timeout);
 };
