@@ -2,7 +2,7 @@
 // for several together (cpu,cpuacct), version 2 one tree for all, and a hybrid host has both. @see cgroups(7)
 
 import type { Host } from "../host/host.ts";
-import { parseMountinfo } from "../host/mountinfo.ts";
+import { type Mount, parseMountinfo } from "../host/mountinfo.ts";
 
 /** One tree of control groups. */
 export interface Hierarchy {
@@ -19,7 +19,7 @@ export interface Hierarchy {
 export type Hierarchies = readonly Hierarchy[];
 
 // Mount options of a version 1 hierarchy that are no controllers; those with a value (name=, release_agent=) aside.
-const options = new Set([
+const options: readonly string[] = [
   "rw",
   "ro",
   "none",
@@ -31,29 +31,40 @@ const options = new Set([
   "favordynmods",
   "nofavordynmods",
   "seclabel",
-]);
+];
 
 /** The trees that `host` has mounted. A tree that is mounted twice is known by its first mount. */
 export const readHierarchies = (host: Host): Hierarchies => {
   const mounts = parseMountinfo(host.read("/proc/self/mountinfo") ?? "", "cgroup");
-  // What was mounted last on a directory hides what was there before.
-  const visible = mounts.filter(
-    (mount, i) => !mounts.some((later, j) => j > i && later.mountPoint === mount.mountPoint),
-  );
-  const seen = new Set<string>();
+  const devices: string[] = [];
   const found: Hierarchy[] = [];
-  for (const { fstype, device, mountPoint, superOptions } of visible) {
-    if (seen.has(device)) continue;
-    seen.add(device);
-    if (fstype === "cgroup2") {
-      found.push(unified(host, mountPoint));
-    } else if (fstype === "cgroup") {
-      const name = superOptions.find((option) => option.startsWith("name="))?.slice(5);
-      const controllers = superOptions.filter((option) => !options.has(option) && !option.includes("="));
-      found.push({ version: 1, mountPoint, controllers, ...(name !== undefined && { name }) });
-    }
+  for (let i = 0; i < mounts.length; i++) {
+    const mount = mounts[i]!;
+    if (devices.includes(mount.device) || isCovered(mounts, i)) continue;
+    devices.push(mount.device);
+    if (mount.fstype === "cgroup2") found.push(unified(host, mount.mountPoint));
+    else if (mount.fstype === "cgroup") found.push(version1(mount));
   }
   return found;
+};
+
+/** What was mounted last on a directory hides what was there before. */
+const isCovered = (mounts: readonly Mount[], i: number): boolean => {
+  for (let j = i + 1; j < mounts.length; j++)
+    if (mounts[j]!.mountPoint === mounts[i]!.mountPoint) return true;
+  return false;
+};
+
+const version1 = ({ mountPoint, superOptions }: Mount): Hierarchy => {
+  const controllers: string[] = [];
+  let name: string | undefined;
+  for (const option of superOptions) {
+    if (option.startsWith("name=")) name = option.slice(5);
+    else if (!options.includes(option) && !option.includes("=")) controllers.push(option);
+  }
+  return name === undefined
+    ? { version: 1, mountPoint, controllers }
+    : { version: 1, mountPoint, controllers, name };
 };
 
 /** The controllers of version 2 stand in a file of their own, which a hybrid host's commands seldom need. */
@@ -96,26 +107,28 @@ export interface Location {
  * nothing has it.
  */
 export const locate = (hierarchies: Hierarchies, controller: string): Location | undefined => {
-  const find = (name: string, version?: 1 | 2): Location | undefined => {
-    const hierarchy = hierarchies.find(
-      (it) => (version === undefined || it.version === version) && it.controllers.includes(name),
-    );
-    return hierarchy && { hierarchy, controller: name };
-  };
   if (controller.startsWith("name=")) {
-    const hierarchy = hierarchies.find(({ name }) => name === controller.slice(5));
-    return hierarchy && { hierarchy, controller };
+    const name = controller.slice(5);
+    for (const hierarchy of hierarchies) if (hierarchy.name === name) return { hierarchy, controller };
+    return undefined;
   }
-  const exact = find(controller, 1) ?? find(controller, 2);
+  const exact = locateIn(hierarchies, 1, controller) ?? locateIn(hierarchies, 2, controller);
   if (exact) return exact;
   const newer = inVersion2[controller];
-  if (newer) return find(newer, 2);
+  if (newer) return locateIn(hierarchies, 2, newer);
   if (newer === "") {
-    const hierarchy = hierarchies.find(({ version }) => version === 2);
-    return hierarchy && { hierarchy, controller: "" };
+    for (const hierarchy of hierarchies) if (hierarchy.version === 2) return { hierarchy, controller: "" };
+    return undefined;
   }
   const older = inVersion1[controller];
-  return older ? find(older, 1) : undefined;
+  return older ? locateIn(hierarchies, 1, older) : undefined;
+};
+
+const locateIn = (hierarchies: Hierarchies, version: 1 | 2, controller: string): Location | undefined => {
+  for (const hierarchy of hierarchies)
+    if (hierarchy.version === version && hierarchy.controllers.includes(controller))
+      return { hierarchy, controller };
+  return undefined;
 };
 
 /**

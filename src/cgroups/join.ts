@@ -11,28 +11,36 @@ import { STATUS } from "./status.ts";
 /** The calling process enters each group. `0` is "whoever writes". @see cgroups(7) */
 export const planJoin = (host: Host, places: readonly Place[]): CallStep[] => {
   refuseTwoGroupsOfVersion2(places);
-  return places.flatMap((place, i) => {
+  const steps: CallStep[] = [];
+  for (const place of places) {
     const [open, write, close] = writeFile(`${place.directory}/cgroup.procs`, "0", {
       title: `join ${place.title} (${place.directory})`,
       hints: joinHints(host, place.hierarchy.version, place.title),
       status: joinStatus(host, place),
-      ...(i === 0 && { reason: "0 is this process: its limits and what it uses count there from now on" }),
+      ...(place === places[0] && { reason }),
     }) as [CallStep, CallStep, CallStep];
-    return [open, { ...write, status: STATUS.other }, close];
-  });
+    steps.push(open, { ...write, status: STATUS.other }, close);
+  }
+  return steps;
 };
+
+const reason = "0 is this process: its limits and what it uses count there from now on";
 
 /** libcgroup tells a group that is not there from one that may not be entered; root may enter any. */
 const joinStatus = (host: Host, { directory }: Place): number =>
   host.euid === 0 || host.kind(directory) !== "directory" ? STATUS.noGroup : STATUS.notAllowed;
 
 const refuseTwoGroupsOfVersion2 = (places: readonly Place[]): void => {
-  const [first, second] = places.filter(({ hierarchy }) => hierarchy.version === 2);
-  if (first && second) {
-    throw new HostError(
-      `${first.title} and ${second.title} are two groups of one hierarchy`,
-      "on cgroup v2 a process is in one group for all controllers: make one group and name it for all of them",
-      STATUS.other,
-    );
+  let first: Place | undefined;
+  for (const place of places) {
+    if (place.hierarchy.version === 1) continue;
+    if (first) {
+      throw new HostError(
+        `${first.title} and ${place.title} are two groups of one hierarchy`,
+        "on cgroup v2 a process is in one group for all controllers: make one group and name it for all of them",
+        STATUS.other,
+      );
+    }
+    first = place;
   }
 };

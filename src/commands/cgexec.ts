@@ -1,7 +1,7 @@
 // cgexec(1): run a program in control groups.
 
 import { UsageError } from "../abi/errors.ts";
-import { allPlaces, parseGroupSpec } from "../cgroups/groups.ts";
+import { allPlaces, type GroupSpec, parseGroupSpec } from "../cgroups/groups.ts";
 import { readHierarchies } from "../cgroups/hierarchies.ts";
 import { planJoin } from "../cgroups/join.ts";
 import { STATUS } from "../cgroups/status.ts";
@@ -50,7 +50,8 @@ export const planCgexec = (
       STATUS.noRules,
     );
   }
-  const specs = groups.map(parseGroupSpec);
+  const specs: GroupSpec[] = [];
+  for (const group of groups) specs.push(parseGroupSpec(group));
   const places = allPlaces(host, readHierarchies(host), specs);
   return {
     name,

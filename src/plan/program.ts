@@ -10,7 +10,9 @@ const DEFAULT_PATH = "/bin:/usr/bin";
  */
 export const programCandidates = (program: string, PATH: string | undefined): string[] => {
   if (program === "" || program.includes("/")) return [program];
-  return (PATH ?? DEFAULT_PATH)
-    .split(":")
-    .map((directory) => (directory === "" ? `./${program}` : `${directory}/${program}`));
+  // Array.map is compiled when a process first calls it, which a start of nsk would wait for.
+  const candidates: string[] = [];
+  for (const directory of (PATH ?? DEFAULT_PATH).split(":"))
+    candidates.push(directory === "" ? `./${program}` : `${directory}/${program}`);
+  return candidates;
 };
