@@ -8,19 +8,18 @@ import type { Host } from "./host.ts";
 const S_IFREG = 0o100000;
 const S_IFDIR = 0o040000;
 
-/** The variables that this process was started with; process.env would lose bytes that are not UTF-8. */
-const readEnvironment = (): Map<string, string> => {
-  const found = new Map<string, string>();
-  for (const word of decode(callerEnvironment()).split("\0")) {
-    const equals = word.indexOf("=", 1);
-    const name = word.slice(0, equals);
-    // As getenv(3): the first of several wins.
-    if (equals > 0 && !found.has(name)) found.set(name, word.slice(equals + 1));
-  }
-  return found;
-};
+/** The environment as one string with a NUL before each word; process.env would lose bytes that are not UTF-8. */
+let environment: string | undefined;
 
-let environment: Map<string, string> | undefined;
+/** As getenv(3): the first of several wins. */
+const variable = (name: string): string | undefined => {
+  environment ??= `\0${decode(callerEnvironment())}`;
+  const at = environment.indexOf(`\0${name}=`);
+  if (at < 0) return undefined;
+  const start = at + name.length + 2;
+  const end = environment.indexOf("\0", start);
+  return environment.slice(start, end < 0 ? undefined : end);
+};
 
 export const liveHost = (): Host => ({
   arch,
@@ -30,7 +29,7 @@ export const liveHost = (): Host => ({
   get egid() {
     return syscall("getegid");
   },
-  env: (name) => (environment ??= readEnvironment()).get(name),
+  env: variable,
   read: (path) => {
     const bytes = readFile(path);
     return bytes && decode(bytes);
