@@ -16,9 +16,23 @@ export interface Draft {
   readonly made: Set<string>;
   /** Controllers that a directory of version 2 hands on. */
   readonly enabled: Map<string, Set<string>>;
+  /** Reasons that the plan has given: each is given once. */
+  readonly told: Set<string>;
 }
 
-export const draft = (host: Host): Draft => ({ host, made: new Set(), enabled: new Map() });
+export const draft = (host: Host): Draft => ({
+  host,
+  made: new Set(),
+  enabled: new Map(),
+  told: new Set(),
+});
+
+/** A reason, the first time. */
+const once = ({ told }: Draft, reason: string): { reason?: string } => {
+  if (told.has(reason)) return {};
+  told.add(reason);
+  return { reason };
+};
 
 /** Makes the groups that are not there. When one cannot be made, those made before it are removed again. */
 export const planCreate = (host: Host, places: readonly Place[]): CallStep[] => {
@@ -27,17 +41,16 @@ export const planCreate = (host: Host, places: readonly Place[]): CallStep[] => 
 };
 
 /** One group with those above it. */
-export const planGroup = (on: Draft, { hierarchy, controllers, directory }: Place): CallStep[] => {
+export const planGroup = (on: Draft, place: Place): CallStep[] => {
+  const { hierarchy, controllers, directory } = place;
   const above = ancestors(hierarchy, directory);
   const steps: CallStep[] = [];
-  above.forEach((parent, i) => {
-    const isRoot = i === 0;
-    if (!isRoot) steps.push(...planDirectory(on, parent, above[i - 1]!, hierarchy.version, controllers));
-    if (hierarchy.version === 2) steps.push(...planEnable(on, parent, controllers, isRoot));
+  // Each from the root down, the group itself last. The root is there.
+  [...above, directory].forEach((group, i) => {
+    if (i > 0) steps.push(...planDirectory(on, place, group, above.slice(0, i)));
+    if (hierarchy.version === 2 && i < above.length)
+      steps.push(...planEnable(on, group, controllers, i === 0));
   });
-  const last = above.at(-1);
-  // The root of a hierarchy has nothing above it, and is there.
-  if (last !== undefined) steps.push(...planDirectory(on, directory, last, hierarchy.version, controllers));
   return steps;
 };
 
@@ -47,18 +60,18 @@ const MODE = 0o775;
 const failure = (host: Host): number => (host.euid === 0 ? STATUS.other : STATUS.notAllowed);
 
 const planDirectory = (
-  { host, made }: Draft,
+  on: Draft,
+  { hierarchy, controllers }: Place,
   directory: string,
-  parent: string,
-  version: 1 | 2,
-  controllers: readonly string[],
+  above: readonly string[],
 ): CallStep[] => {
+  const { host, made } = on;
   if (made.has(directory) || host.kind(directory) === "directory") return [];
   made.add(directory);
   const steps = [
     mkdir(directory, MODE, {
       title: `make the group ${directory}`,
-      reason: "a directory here is a group; the kernel fills it with files",
+      ...once(on, "a directory here is a group; the kernel fills it with files"),
       hints: makeHints(host),
       status: failure(host),
       // Somebody may have made it since the plan was drawn; then it is theirs and stays.
@@ -66,35 +79,33 @@ const planDirectory = (
       undo: rmdir(directory),
     }),
   ];
-  if (version === 1 && controllers.includes("cpuset"))
-    steps.push(...planCpuset(host, directory, parent, made));
+  if (hierarchy.version === 1 && controllers.includes("cpuset"))
+    steps.push(...planCpuset(on, directory, above));
   return steps;
 };
 
 /** A new cpuset of version 1 is empty, and a process may not enter it. It gets what the nearest group above has. */
-const planCpuset = (host: Host, directory: string, parent: string, made: ReadonlySet<string>): CallStep[] => {
-  let from = parent;
-  while (made.has(from)) from = from.slice(0, from.lastIndexOf("/"));
-  return ["cpuset.cpus", "cpuset.mems"].flatMap((name, i) => {
-    const value = host.read(`${from}/${name}`)?.trim();
+const planCpuset = (on: Draft, directory: string, above: readonly string[]): CallStep[] =>
+  ["cpuset.cpus", "cpuset.mems"].flatMap((name) => {
+    const value = above.map((group) => on.host.read(`${group}/${name}`)?.trim()).findLast(Boolean);
     if (!value) return [];
-    return writeFile(`${directory}/${name}`, value, {
+    const [open, write, close] = writeFile(`${directory}/${name}`, value, {
       title: `write "${value}" to ${directory}/${name}`,
       status: STATUS.other,
-      ...(i === 0 && {
-        reason: "a new cpuset is empty and takes no process: give it what the group above has",
-      }),
-    });
+      ...once(on, "a new cpuset is empty and takes no process: give it what the group above has"),
+    }) as [CallStep, CallStep, CallStep];
+    // A group in between that somebody left empty has nothing to give; then this one stays empty too.
+    return [open, { ...write, tolerate: [errno("EACCES")] }, close];
   });
-};
 
 /** Has `directory` hand on those controllers that it does not yet. */
 const planEnable = (
-  { host, enabled }: Draft,
+  on: Draft,
   directory: string,
   controllers: readonly string[],
   isRoot: boolean,
 ): CallStep[] => {
+  const { host, enabled } = on;
   const file = `${directory}/cgroup.subtree_control`;
   let handedOn = enabled.get(directory);
   if (!handedOn) enabled.set(directory, (handedOn = new Set(wordsOf(host.read(file)))));
@@ -104,7 +115,7 @@ const planEnable = (
   const value = wanted.map((name) => `+${name}`).join(" ");
   return writeFile(file, value, {
     title: `write "${value}" to ${file}`,
-    reason: "cgroup v2: a controller works in a group once the group above hands it on",
+    ...once(on, "cgroup v2: a controller works in a group once the group above hands it on"),
     hints: enableHints(host, directory, isRoot),
     status: failure(host),
   });

@@ -100,6 +100,19 @@ describe("making a group", () => {
       expect(outline(create(host, ...specs))).toEqual(steps);
     });
 
+  test("of cpuset below one that somebody left empty stays empty without a failure", () => {
+    const host = v1({ files: { "/sys/fs/cgroup/cpuset/a/cpuset.cpus": "\n" } });
+    const steps = create(host, "cpuset:a/b");
+    expect(outline(steps)[1]).toBe("/sys/fs/cgroup/cpuset/a/b/cpuset.cpus < 0-3");
+    expect(steps[2]!.tolerate).toEqual([errno("EACCES")]);
+  });
+
+  test("gives each reason once", () => {
+    const reasons = create(v2(), "cpu:a/b", "cpu:c/d").flatMap(({ reason }) => reason ?? []);
+    expect(reasons).toHaveLength(2);
+    expect(new Set(reasons).size).toBe(2);
+  });
+
   test(`takes all back when one fails (${difference("cgcreate-all-or-nothing")})`, () => {
     const undone = create(hybrid(), "cpu,memory:a").flatMap((step) => step.undo ?? []);
     expect(outline(undone)).toEqual(["rmdir /sys/fs/cgroup/cpu/a", "rmdir /sys/fs/cgroup/memory/a"]);
