@@ -28,19 +28,41 @@ interface Name {
 /** `mountProc` is written `--mount-proc`. */
 export const longName = (key: string): string => {
   let name = "";
+  let done = 0;
   for (let i = 0; i < key.length; i++) {
-    const letter = key[i]!;
-    name += letter >= "A" && letter <= "Z" ? `-${letter.toLowerCase()}` : letter;
+    const code = key.charCodeAt(i);
+    if (code < 0x41 || code > 0x5a) continue;
+    name += `${key.slice(done, i)}-${key[i]!.toLowerCase()}`;
+    done = i + 1;
   }
-  return name;
+  return done ? name + key.slice(done) : key;
+};
+
+const aliasesOf = (option: Option): readonly string[] => {
+  const { alias } = option as { alias?: string | string[] };
+  return alias === undefined ? [] : typeof alias === "string" ? [alias] : alias;
 };
 
 /** The names of an option: its key first, then the aliases. One character is a short name. */
-export const namesOf = (key: string, option: Option): string[] => {
-  const names = [longName(key)];
-  const { alias } = option as { alias?: string | string[] };
-  if (typeof alias === "string") names.push(alias);
-  else if (alias !== undefined) names.push(...alias);
+export const namesOf = (key: string, option: Option): string[] => [longName(key), ...aliasesOf(option)];
+
+/** The option with a short name, undefined where there is none. */
+export const findShort = (table: OptionTable, letter: string): Name | undefined => {
+  for (const key in table) {
+    const option = table[key]!;
+    if (option.type === "positional") continue;
+    if (key === letter || aliasesOf(option).includes(letter)) return { key, option };
+  }
+  return undefined;
+};
+
+const longNames = (table: OptionTable): Map<string, Name> => {
+  const names = new Map<string, Name>();
+  for (const key in table) {
+    const option = table[key]!;
+    if (option.type === "positional") continue;
+    for (const name of namesOf(key, option)) if (name.length > 1) names.set(name, { key, option });
+  }
   return names;
 };
 
@@ -54,15 +76,9 @@ export const parse = <T extends OptionTable>(
   { permute, name, endAt = [] }: Habits,
 ): Parsed<T> => {
   const help = `try '${name} --help'`;
-  const short = new Map<string, Name>();
-  const long = new Map<string, Name>();
+  let long: Map<string, Name> | undefined;
   const values: Record<string, unknown> = {};
-  for (const key in table) {
-    const option = table[key]!;
-    if (option.type === "positional") continue;
-    values[key] = absent(option);
-    for (const word of namesOf(key, option)) (word.length === 1 ? short : long).set(word, { key, option });
-  }
+  for (const key in table) if (table[key]!.type !== "positional") values[key] = absent(table[key]!);
 
   let at = 0;
   let ended = false;
@@ -85,6 +101,7 @@ export const parse = <T extends OptionTable>(
     const equals = body.indexOf("=");
     const typed = equals < 0 ? body : body.slice(0, equals);
     const attached = equals < 0 ? undefined : body.slice(equals + 1);
+    long ??= longNames(table);
     const word = complete(long, typed, body, help);
     const found = long.get(word)!;
     if (found.option.type === "boolean") {
@@ -103,7 +120,7 @@ export const parse = <T extends OptionTable>(
     for (let rest = body; rest && !ended;) {
       const letter = String.fromCodePoint(rest.codePointAt(0)!);
       rest = rest.slice(letter.length);
-      const found = short.get(letter);
+      const found = findShort(table, letter);
       if (!found) throw new UsageError(`invalid option -- '${letter}'`, help);
       if (found.option.type === "boolean") {
         give(found, `-${letter}`, undefined);

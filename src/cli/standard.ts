@@ -1,7 +1,7 @@
 // The options that every command has: help and version, under the names that the command leaves free.
 
 import type { OptionTable } from "../commands/command.ts";
-import { namesOf } from "./getopt.ts";
+import { findShort } from "./getopt.ts";
 
 /** The keys of the standard options; each ends the parsing (see `endAt` of getopt). */
 export const standardKeys = ["help", "version"] as const;
@@ -13,9 +13,7 @@ type Standard = Record<
 
 /** `-h, --help` and `-V, --version`; the short name only where `table` has no other use for it (`run -h` is a host's name). */
 export const standardOptions = (table: OptionTable): Standard => {
-  const taken = new Set<string>();
-  for (const key in table) for (const name of namesOf(key, table[key]!)) taken.add(name);
-  const free = (letter: string): string[] => (taken.has(letter) ? [] : [letter]);
+  const free = (letter: string): string[] => (findShort(table, letter) ? [] : [letter]);
   return {
     help: { type: "boolean", alias: free("h"), description: "display this help" },
     version: { type: "boolean", alias: free("V"), description: "display version" },
