@@ -67,7 +67,6 @@ built("a link named after a tool is that tool, and a link of another name is nsk
 });
 
 built("arguments keep bytes that are no UTF-8", () => {
-  expect(shell(`"$1" unshare -R "$(printf 'a\\377b')" -S x true`).stderr).not.toContain("\ufffd");
   expect(shell(`"$1" "$(printf 'no\\377pe')"`).stderr).toStartWith(
     "nsk: 'no\\xffpe' is not a command of nsk\n",
   );
