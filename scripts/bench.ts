@@ -1,0 +1,442 @@
+// `bun run bench`: whole-process times beside the tools that nsk stands in for, in one run, and the memory of what
+// waits. Writes docs/benchmarks.md: what was measured, met or not.
+
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { cpus, loadavg, release, tmpdir, totalmem } from "node:os";
+import { join } from "node:path";
+import { compile } from "./compile.ts";
+import { installDependencies, installPackages, isRoot, root, run } from "./setup.ts";
+
+/** The same short search path for all: a long one costs those who search it in their own way. */
+const env = { PATH: "/usr/bin:/bin" };
+const page = join(root, "docs/benchmarks.md");
+
+/** How often everything is gone through, each time in another order, and how often each command runs in a row. */
+const rounds = 20;
+const runs = 15;
+
+interface Row {
+  readonly name: string;
+  readonly title: string;
+  readonly argv: readonly string[];
+  /** At most so many times what another row takes. */
+  readonly target?: { readonly ratio: number; readonly of: string };
+}
+
+interface Waiting {
+  readonly title: string;
+  readonly argv: readonly string[];
+  /** At most so many KB. */
+  readonly target?: number;
+}
+
+/** What the benchmark makes for itself: all of it in one directory, and one control group. */
+interface Stage {
+  readonly directory: string;
+  /** Not the name of a container as well: runc removes the control group that is named like its container. */
+  readonly group: string;
+  readonly rootfs: string;
+  readonly bundle: string;
+  readonly sleepBundle: string;
+}
+
+/** A command that must succeed for the benchmark to make sense; what it printed. */
+const must = (...argv: readonly string[]): string => {
+  const { exitCode, stdout, stderr } = Bun.spawnSync([...argv], { env, stdin: "ignore", stderr: "pipe" });
+  if (exitCode !== 0) throw new Error(`${argv.join(" ")} failed\n${stderr}`);
+  return stdout.toString();
+};
+
+const programs = (stage: Stage) => ({
+  nsk: join(stage.directory, "nsk"),
+  empty: join(stage.directory, "empty"),
+});
+
+/**
+ * Fresh copies of the two large files, made alike. How a file came into the page cache shifts the start of a large
+ * program by a quarter, so each round has its own copies.
+ */
+const copyPrograms = (stage: Stage): void => {
+  const { nsk, empty } = programs(stage);
+  for (const [from, to] of [
+    [join(root, "dist/nsk"), nsk],
+    [join(stage.directory, "empty.built"), empty],
+  ] as const) {
+    rmSync(to, { force: true });
+    copyFileSync(from, to);
+  }
+};
+
+/** A runc bundle of the root file system: what `runc spec` proposes, without a terminal. */
+const writeBundle = (bundle: string, rootfs: string, args: readonly string[]): void => {
+  mkdirSync(bundle);
+  must("/usr/sbin/runc", "spec", "--bundle", bundle);
+  const file = join(bundle, "config.json");
+  const config = JSON.parse(readFileSync(file, "utf8"));
+  config.process.terminal = false;
+  config.process.args = args;
+  config.root.path = rootfs;
+  writeFileSync(file, JSON.stringify(config));
+};
+
+const setStage = (): Stage => {
+  const directory = mkdtempSync(join(tmpdir(), "nsk-bench-"));
+  const stage: Stage = {
+    directory,
+    group: `nsk-bench-${process.pid}`,
+    rootfs: join(directory, "rootfs"),
+    bundle: join(directory, "bundle"),
+    sleepBundle: join(directory, "bundle-sleep"),
+  };
+  writeFileSync(join(directory, "empty.ts"), "");
+  compile({ entry: join(directory, "empty.ts"), outfile: join(directory, "empty.built") });
+  mkdirSync(join(stage.rootfs, "bin"), { recursive: true });
+  for (const name of ["dev", "proc", "sys", "tmp"]) mkdirSync(join(stage.rootfs, name));
+  copyFileSync("/bin/busybox", join(stage.rootfs, "bin/busybox"));
+  for (const name of ["true", "sleep", "sh"]) symlinkSync("busybox", join(stage.rootfs, "bin", name));
+  writeBundle(stage.bundle, stage.rootfs, ["/bin/true"]);
+  writeBundle(stage.sleepBundle, stage.rootfs, ["/bin/sleep", "60"]);
+  copyPrograms(stage);
+  must("cgcreate", "-g", `cpu:${stage.group}`);
+  return stage;
+};
+
+const clearStage = (stage: Stage): void => {
+  const { group } = stage;
+  Bun.spawnSync(["/usr/sbin/runc", "delete", "--force", `${group}-runc`], { env, stderr: "ignore" });
+  Bun.spawnSync(["/usr/bin/cgdelete", "-g", `cpu:${group}`], { env, stderr: "ignore" });
+  rmSync(stage.directory, { recursive: true, force: true });
+};
+
+const timed = (stage: Stage): readonly Row[] => {
+  const { nsk, empty } = programs(stage);
+  const { group, rootfs, bundle, directory } = stage;
+  return [
+    { name: "true", title: "`true` itself", argv: ["/usr/bin/true"] },
+    { name: "empty", title: "an empty Bun executable, built with the same flags", argv: [empty] },
+    { name: "unshare", title: "util-linux `unshare -U true`", argv: ["/usr/bin/unshare", "-U", "true"] },
+    {
+      name: "nsk unshare",
+      title: "`nsk unshare -U true`",
+      argv: [nsk, "unshare", "-U", "true"],
+      target: { ratio: 1.35, of: "empty" },
+    },
+    {
+      name: "emitted",
+      title: "`unshare -U true`, emitted by nsk",
+      argv: [join(directory, "emitted")],
+      target: { ratio: 0.6, of: "unshare" },
+    },
+    {
+      name: "cgexec",
+      title: "libcgroup `cgexec -g cpu:x true`",
+      argv: ["/usr/bin/cgexec", "-g", `cpu:${group}`, "true"],
+    },
+    {
+      name: "nsk cgexec",
+      title: "`nsk cgexec -g cpu:x true`",
+      argv: [nsk, "cgexec", "-g", `cpu:${group}`, "true"],
+      target: { ratio: 1.35, of: "empty" },
+    },
+    {
+      name: "bwrap",
+      title: "`bwrap --unshare-all --bind BUSYBOX / /bin/true`",
+      argv: [
+        "/usr/bin/bwrap",
+        "--unshare-all",
+        "--bind",
+        rootfs,
+        "/",
+        "--proc",
+        "/proc",
+        "--dev",
+        "/dev",
+        "/bin/true",
+      ],
+    },
+    {
+      name: "runc",
+      title: "`runc run`, BUSYBOX, `/bin/true`",
+      argv: ["/usr/sbin/runc", "run", "--bundle", bundle, `${group}-runc`],
+    },
+    {
+      name: "nsk run",
+      title: "`nsk run --rootfs BUSYBOX -- /bin/true`",
+      argv: [nsk, "run", "--rootfs", rootfs, "--", "/bin/true"],
+      target: { ratio: 0.5, of: "runc" },
+    },
+  ];
+};
+
+const waiting = (stage: Stage): readonly Waiting[] => {
+  const { nsk } = programs(stage);
+  const { group, rootfs, sleepBundle } = stage;
+  return [
+    { title: "util-linux `unshare -fp sleep`", argv: ["/usr/bin/unshare", "-fp", "sleep", "60"] },
+    { title: "`nsk unshare -fp sleep`", argv: [nsk, "unshare", "-fp", "sleep", "60"], target: 100 },
+    {
+      title: "`bwrap --unshare-all … sleep`",
+      argv: [
+        "/usr/bin/bwrap",
+        "--unshare-all",
+        "--die-with-parent",
+        "--bind",
+        rootfs,
+        "/",
+        "/bin/sleep",
+        "60",
+      ],
+    },
+    {
+      title: "`runc run … sleep`",
+      argv: ["/usr/sbin/runc", "run", "--bundle", sleepBundle, `${group}-runc`],
+    },
+    {
+      title: "`nsk run --rootfs BUSYBOX -- sleep`",
+      argv: [nsk, "run", "--rootfs", rootfs, "--", "/bin/sleep", "60"],
+    },
+  ];
+};
+
+/** What is wrong with a command: a line of its own words, or that there is none to run. */
+const trial = (argv: readonly string[]): string | undefined => {
+  if (!existsSync(argv[0]!)) return `${argv[0]} is not there`;
+  const { exitCode, stdout, stderr } = Bun.spawnSync([...argv], { env, stdin: "ignore", stderr: "pipe" });
+  return exitCode === 0
+    ? undefined
+    : (`${stderr}${stdout}`.trim().split("\n")[0] ?? "") || `exit status ${exitCode}`;
+};
+
+const quote = (word: string): string => `'${word.replaceAll("'", `'\\''`)}'`;
+
+/** All times of all rows, in milliseconds. */
+const measure = (stage: Stage, rows: readonly Row[]): Map<string, number[]> => {
+  const times = new Map<string, number[]>(rows.map(({ name }) => [name, []]));
+  const result = join(stage.directory, "hyperfine.json");
+  for (let round = 0; round < rounds; round++) {
+    copyPrograms(stage);
+    // Another first every time: whatever gets slower or faster meanwhile does so for everybody.
+    const order = rows.map((_, index) => rows[(index + round) % rows.length]!);
+    process.stderr.write(`\rround ${round + 1} of ${rounds}`);
+    must(
+      "/usr/bin/hyperfine",
+      "-N",
+      "--warmup=3",
+      `--runs=${runs}`,
+      "--style=none",
+      // One failed run does not end it all; its time is not counted. (libcgroup reads every control group of the
+      // machine, and fails when one goes away meanwhile.)
+      "--ignore-failure",
+      `--export-json=${result}`,
+      ...order.map(({ argv }) => argv.map(quote).join(" ")),
+    );
+    const { results } = JSON.parse(readFileSync(result, "utf8")) as {
+      results: { times: number[]; exit_codes: number[] }[];
+    };
+    order.forEach(({ name }, index) => {
+      const { times: seconds, exit_codes: codes } = results[index]!;
+      times.get(name)!.push(...seconds.filter((_, run) => codes[run] === 0).map((second) => second * 1000));
+    });
+  }
+  process.stderr.write("\r\x1b[K");
+  for (const [name, counted] of times)
+    if (counted.length < 0.9 * rounds * runs)
+      throw new Error(`${name}: only ${counted.length} runs succeeded`);
+  return times;
+};
+
+const quantile = (values: readonly number[], q: number): number => {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))]!;
+};
+const median = (values: readonly number[]): number => quantile(values, 0.5);
+
+/** The children of all threads of a process. */
+const childrenOf = (pid: number): number[] => {
+  try {
+    return readdirSync(`/proc/${pid}/task`).flatMap((task) =>
+      readFileSync(`/proc/${pid}/task/${task}/children`, "utf8").split(" ").filter(Boolean).map(Number),
+    );
+  } catch {
+    return []; // gone already
+  }
+};
+
+/** The proportional set size of what waits for the program, in KB; a string says why there is none. */
+const measureWaiting = async ({ argv }: Waiting): Promise<number | string> => {
+  const child = Bun.spawn([...argv], { env, stdio: ["ignore", "ignore", "pipe"] });
+  try {
+    // It waits when it has a child that has become `sleep`; a moment more for the pages to settle.
+    const isSleeping = (pid: number): boolean => {
+      try {
+        const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+        if (words[0]?.endsWith("sleep")) return true;
+      } catch {
+        return false;
+      }
+      return childrenOf(pid).some(isSleeping);
+    };
+    const deadline = performance.now() + 3000;
+    while (!childrenOf(child.pid).some(isSleeping)) {
+      if (child.exitCode !== null) return (await child.stderr.text()).trim().split("\n")[0] ?? "it ended";
+      if (performance.now() > deadline) return "no waiting process was seen";
+      await Bun.sleep(20);
+    }
+    await Bun.sleep(300);
+    const rollup = readFileSync(`/proc/${child.pid}/smaps_rollup`, "utf8");
+    return Number(/^Pss:\s+(\d+) kB/m.exec(rollup)![1]);
+  } finally {
+    // The sleepers first: who waits for them then ends as it would, and cleans up.
+    const tree = (pid: number): number[] => [...childrenOf(pid).flatMap(tree), pid];
+    for (const pid of tree(child.pid).filter((pid) => pid !== child.pid)) {
+      try {
+        process.kill(pid, "SIGKILL");
+      } catch {} // gone with the one before
+    }
+    await Promise.race([child.exited, Bun.sleep(2000)]);
+    if (child.exitCode === null) child.kill("SIGKILL");
+  }
+};
+
+const describeMachine = (): string => {
+  const system = /^PRETTY_NAME="?([^"\n]*)/m.exec(readFileSync("/etc/os-release", "utf8"))?.[1] ?? "Linux";
+  const [load] = loadavg();
+  return [
+    `${cpus()[0]?.model.trim() ?? process.arch}, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GB`,
+    `Linux ${/^[\d.]+/.exec(release())?.[0]} (${process.arch}), ${system}, Bun ${Bun.version}`,
+    `load average ${load!.toFixed(2)} at the start, ${new Date().toISOString().slice(0, 10)}`,
+  ].join("; ");
+};
+
+const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
+  [head, head.map((_, index) => (index === 0 ? ":--" : "--:")), ...rows]
+    .map((row) => `| ${row.join(" | ")} |`)
+    .join("\n");
+
+const met = (yes: boolean): string => (yes ? "met" : "**not met**");
+
+const timesTable = (
+  rows: readonly Row[],
+  times: Map<string, number[]>,
+  broken: Map<string, string>,
+): string => {
+  const of = (name: string) => (times.has(name) ? median(times.get(name)!) : undefined);
+  const floor = of("empty");
+  return table(
+    ["whole process", "median ms", "p10 – p90", "× empty Bun", "target", "measured", ""],
+    rows.map(({ name, title, target }) => {
+      const mine = of(name);
+      const other = target && of(target.of);
+      const goal = target
+        ? `≤ ${target.ratio} × ${rows.find((row) => row.name === target.of)!.title.replace(/,.*/, "")}`
+        : "";
+      if (mine === undefined)
+        return [title, "not measured", broken.get(name) ?? "", "", goal, "", goal && "**not met**"];
+      const values = times.get(name)!;
+      return [
+        title,
+        mine.toFixed(2),
+        `${quantile(values, 0.1).toFixed(2)} – ${quantile(values, 0.9).toFixed(2)}`,
+        floor ? (mine / floor).toFixed(2) : "",
+        goal,
+        other ? (mine / other).toFixed(2) : "",
+        target ? (other ? met(mine / other <= target.ratio) : "not compared") : "",
+      ];
+    }),
+  );
+};
+
+const memoryTable = (rows: readonly Waiting[], sizes: readonly (number | string)[]): string =>
+  table(
+    ["what waits for", "PSS", "target", ""],
+    rows.map(({ title, target }, index) => {
+      const size = sizes[index]!;
+      return [
+        title,
+        typeof size === "number" ? `${size} KB` : `not measured: ${size}`,
+        target ? `≤ ${target} KB` : "",
+        target ? met(typeof size === "number" && size <= target) : "",
+      ];
+    }),
+  );
+
+const begin = "<!-- measured -->";
+const end = "<!-- /measured -->";
+const frame = `# Benchmarks
+
+\`bun run bench\` (as root, on Debian) measures what follows and writes it here. A time is that of a whole process, from
+before its fork to after its wait, taken by hyperfine without a shell. All rows are gone through many times in one run,
+each time in another order and with fresh copies of the large files, and all runs of a row make its median. PSS is the
+proportional set size of the process that waits for the program, from \`/proc/PID/smaps_rollup\`. BUSYBOX is a directory
+with a static busybox. \`PATH\` is \`/usr/bin:/bin\` for all.
+
+${begin}
+${end}
+`;
+
+const write = (measured: string): void => {
+  mkdirSync(join(root, "docs"), { recursive: true });
+  const old = existsSync(page) ? readFileSync(page, "utf8") : frame;
+  const start = old.indexOf(begin);
+  const stop = old.indexOf(end);
+  if (start < 0 || stop < start) throw new Error("docs/benchmarks.md has lost its markers");
+  writeFileSync(page, `${old.slice(0, start)}${begin}\n\n${measured}\n\n${old.slice(stop)}`);
+};
+
+const bench = async (): Promise<void> => {
+  if (!isRoot()) throw new Error("root is needed: for the control group, and for the peers");
+  installDependencies();
+  const missing = installPackages();
+  for (const name of ["hyperfine", "busybox-static", "cgroup-tools", "runc"] as const)
+    if (missing.includes(name)) throw new Error(`the Debian package ${name} is needed`);
+  if (run([process.execPath, "scripts/build.ts"]) !== 0) throw new Error("the build failed");
+
+  const machine = describeMachine();
+  const stage = setStage();
+  process.once("SIGINT", () => {
+    clearStage(stage);
+    process.exit(130);
+  });
+  try {
+    const emit = [programs(stage).nsk, "unshare", "--emit", join(stage.directory, "emitted"), "-U", "true"];
+    const emitting = trial(emit);
+    if (emitting) console.log(`no emitted unshare: ${emitting}`);
+    const rows = timed(stage);
+    const broken = new Map(rows.flatMap(({ name, argv }) => (trial(argv) ? [[name, trial(argv)!]] : [])));
+    for (const [name, reason] of broken) console.log(`${name} does not run here: ${reason}`);
+    const times = measure(
+      stage,
+      rows.filter(({ name }) => !broken.has(name)),
+    );
+    const waiters = waiting(stage);
+    const sizes: (number | string)[] = [];
+    for (const waiter of waiters) sizes.push(await measureWaiting(waiter));
+    const measured = [
+      machine,
+      `${rounds} rounds of ${runs} runs each.`,
+      timesTable(rows, times, broken),
+      memoryTable(waiters, sizes),
+    ].join("\n\n");
+    write(measured);
+    console.log(`${measured}\n\nwritten to docs/benchmarks.md`);
+  } finally {
+    clearStage(stage);
+  }
+};
+
+try {
+  await bench();
+} catch (error) {
+  console.error(`bench: ${error instanceof Error ? error.message : error}`);
+  process.exit(1);
+}
