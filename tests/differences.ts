@@ -58,11 +58,6 @@ export const differences = {
     what: "on a hybrid host * means the controllers of version 1; libcgroup adds version 2's, where cgcreate '*:x' makes no group",
     reason: "what cgcreate '*:x' made must be there for cgexec '*:x'",
   },
-  "cgexec-program-status": {
-    tool: "cgexec",
-    what: "a program that is not found ends with 127, one that cannot be executed with 126; libcgroup ends with 255",
-    reason: "255 is also what a program may end with; 126 and 127 are what shells, env and unshare use",
-  },
   "cgset-bad-setting": {
     tool: "cgset",
     what: "-r without a value or without a controller ends with 255; libcgroup ends with 0, or of SIGSEGV",

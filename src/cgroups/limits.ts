@@ -42,17 +42,11 @@ export interface LimitsPlan {
   readonly remove: readonly CallStep[];
 }
 
-/**
- * The group above all of nsk's containers, as docker has one. It stays when a container ends: another that starts at that
- * moment needs it.
- */
-export const PARENT = "nsk";
-
 /** docker's status for a failure that is not the program's. */
 const FAILURE = 125;
 
 /**
- * Plans a group `nsk/NAME`. Without a limit there is nothing to do. Throws HostError where no controller for a limit
+ * Plans a group `nsk-NAME`, next to the others at the top: a group above it would have to stay behind. Without a limit there is nothing to do. Throws HostError where no controller for a limit
  * is mounted.
  */
 export const planLimits = (host: Host, name: string, limits: Limits): LimitsPlan => {
@@ -63,12 +57,12 @@ export const planLimits = (host: Host, name: string, limits: Limits): LimitsPlan
   const places = new Map<Hierarchy, Place>();
   for (const { hierarchy, controller } of wanted) {
     const controllers = [...(places.get(hierarchy)?.controllers ?? []), controller];
-    const directory = groupDirectory(hierarchy, `${PARENT}/${name}`);
+    const directory = groupDirectory(hierarchy, `nsk-${name}`);
     places.set(hierarchy, {
       hierarchy,
       directory,
       controllers: [...new Set(controllers)],
-      title: `${controllers.join(",")}:${PARENT}/${name}`,
+      title: `${controllers.join(",")}:nsk-${name}`,
     });
   }
   const all = [...places.values()];

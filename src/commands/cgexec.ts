@@ -58,7 +58,14 @@ export const planCgexec = (
     failure: STATUS.usage,
     steps: [
       ...planJoin(host, places),
-      { kind: "exec", program, argv: words, candidates: programCandidates(program, host.env("PATH")) },
+      {
+        kind: "exec",
+        program,
+        argv: words,
+        candidates: programCandidates(program, host.env("PATH")),
+        status: STATUS.usage,
+        reason: "become the program",
+      },
     ],
   };
 };

@@ -146,8 +146,8 @@ const child = (container: Container, host: Host): Step[] => {
     ...config.mounts.flatMap((mount, i) => (mount.type === "bind" ? attachVolume(mount, i, host) : [])),
     ...(linux.namespaces.includes("network") ? steps.loopbackUp() : []),
     ...(linux.namespaces.includes("uts") ? [steps.setHostname(config.hostname)] : []),
-    ...linux.readonlyPaths.flatMap(readonlyPath),
-    ...linux.maskedPaths.map((path) => maskedPath(path, host)),
+    ...linux.readonlyPaths.filter((path) => host.kind(path)).flatMap(readonlyPath),
+    ...linux.maskedPaths.filter((path) => host.kind(path)).map((path) => maskedPath(path, host)),
     ...(config.root.readonly ? [remountReadonly("/", 0)] : []),
     ...standardInput(container),
     ...privileges(config, host),
@@ -347,7 +347,6 @@ const remountReadonly = (target: string, flags: number): CallStep =>
     { title: `make ${target} read-only`, tolerate: [...GONE, errno("EINVAL")] },
   );
 
-/** What is not there on this kernel needs no protection. */
 const readonlyPath = (path: string): CallStep[] => [
   steps.mount(
     { source: path, target: path, fstype: null, flags: MS.MS_BIND | MS.MS_REC, data: null },

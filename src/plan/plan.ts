@@ -25,6 +25,8 @@ export interface ExecStep {
   readonly candidates: readonly string[];
   /** `NAME=value` words; the caller's own environment, byte for byte, unless given. */
   readonly env?: readonly string[];
+  /** The exit status when it cannot be executed; 127 for not found and 126 for the rest unless given. */
+  readonly status?: number;
   readonly reason?: string;
 }
 

@@ -247,14 +247,10 @@ describe("cgexec", () => {
     ])
       expectFailure(runIn("nsk", words, {}, name).stderr, "cgexec");
   });
-  live(`a program that is not there, or no program (${difference("cgexec-program-status")})`, () => {
-    for (const [program, status] of [
-      ["no-such-program", 127],
-      ["/etc/passwd", 126],
-      ["/", 126],
-    ] as const) {
+  live("a program that is not there, or no program", () => {
+    for (const program of ["no-such-program", "/etc/passwd", "/"]) {
       const { libcgroup, nsk } = runBoth(["cgexec", "-g", "cpu:%", program], group);
-      expect([program, libcgroup.status, nsk.status]).toEqual([program, 255, status]);
+      expect([program, nsk.status]).toEqual([program, libcgroup.status]);
     }
   });
   live(`what cgcreate '*:%' made (${difference("cgexec-star")})`, () => {

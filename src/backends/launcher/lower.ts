@@ -209,6 +209,7 @@ const lowerExec = (lowering: Lowering, step: ExecStep, failed: string): void => 
   b.move(b.variable("script"), b.buffer((step.argv.length + 2) * 8));
   b.call("exec");
   report(lowering, `execute ${step.program}`, undefined);
+  if (step.status !== undefined) b.move(b.variable("status"), step.status);
   b.jump(failed);
 };
 

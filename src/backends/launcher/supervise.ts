@@ -26,7 +26,7 @@ export const superviseRoutine = (lowering: Lowering, step: SuperviseStep): void 
   const signals = slotVariable(lowering, step.signals.slot);
   const terminal =
     step.terminal && relay(lowering, slotVariable(lowering, step.terminal.master.slot), step.terminal.input);
-  const [loop, signaled, ended, broken] = ["supervise", "signaled", "ended", "broken"].map(b.fresh) as [
+  const [loop, signaled, ended, broken] = ["supervise", "signaled", "ended", "broken"].map((hint) => b.fresh(hint)) as [
     string,
     string,
     string,
@@ -194,7 +194,7 @@ const relay = (lowering: Lowering, master: Variable, stdin: boolean) => {
 
   /** Everything that one read gives, to standard output; goes to `empty` when there is nothing to read. */
   const show = (empty: string): void => {
-    const [more, done, full, written] = ["more", "shown", "full", "written"].map(b.fresh) as [
+    const [more, done, full, written] = ["more", "shown", "full", "written"].map((hint) => b.fresh(hint)) as [
       string,
       string,
       string,
@@ -248,7 +248,7 @@ const relay = (lowering: Lowering, master: Variable, stdin: boolean) => {
     },
     carry: (poll: number): void => {
       const names = ["output", "gone", "noOutput", "writeOut", "noWrite", "readIn", "noRead", "end"];
-      const [output, gone, noOutput, writeOut, noWrite, readIn, noRead, end] = names.map(b.fresh) as [
+      const [output, gone, noOutput, writeOut, noWrite, readIn, noRead, end] = names.map((hint) => b.fresh(hint)) as [
         string,
         string,
         string,
