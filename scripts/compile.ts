@@ -1,7 +1,7 @@
 // One program in, one executable file out, with the flags that nsk is built with. The benchmark's empty program and
 // the tests' controls go through here too, so that they are what nsk would be.
 
-import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { neutralise } from "./switches.ts";
 
@@ -39,7 +39,9 @@ export interface Compilation {
 export const compile = (it: Compilation): void => {
   const directory = dirname(it.outfile);
   mkdirSync(directory, { recursive: true });
-  const scratch = join(directory, `.${basename(it.outfile)}.${process.pid}`);
+  // The name of the file goes into the file: it must be the final one for two builds to be equal.
+  const scratch = mkdtempSync(join(directory, ".build-"));
+  const made = join(scratch, basename(it.outfile));
   const command = [
     process.execPath,
     "build",
@@ -47,7 +49,7 @@ export const compile = (it: Compilation): void => {
     ...Object.entries(it.define ?? {}).flatMap(([name, value]) => ["--define", `${name}=${value}`]),
     ...(it.target ? [`--target=${it.target.name}`, `--compile-executable-path=${it.target.executable}`] : []),
     ...(it.orderFile ? [`--bytecode-order=${it.orderFile}`] : []),
-    `--outfile=${scratch}`,
+    `--outfile=${made}`,
     it.entry,
   ];
   try {
@@ -58,13 +60,13 @@ export const compile = (it: Compilation): void => {
     });
     if (exitCode !== 0) throw new Error(`bun build of ${it.entry} failed\n${stdout}${stderr}`);
     if (it.switches !== "alive") {
-      const file = readFileSync(scratch);
+      const file = readFileSync(made);
       neutralise(file);
-      writeFileSync(scratch, file);
+      writeFileSync(made, file);
     }
-    chmodSync(scratch, 0o755);
-    renameSync(scratch, it.outfile);
+    chmodSync(made, 0o755);
+    renameSync(made, it.outfile);
   } finally {
-    rmSync(scratch, { force: true });
+    rmSync(scratch, { recursive: true, force: true });
   }
 };
