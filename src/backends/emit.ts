@@ -4,15 +4,14 @@ import { StepError } from "../abi/errors.ts";
 import { AT_FDCWD, O } from "../abi/flags.ts";
 import { cString } from "../abi/bytes.ts";
 import type { Arch } from "../abi/syscalls.ts";
+import { checkPlan } from "../plan/check.ts";
 import type { Plan } from "../plan/plan.ts";
 import { address, close, open, syscall, writeAll } from "../sys/linux.ts";
 import { lower } from "./launcher/lower.ts";
 
-/** The launcher's bytes. Its errors begin with the plan's name. */
-export const emitBytes = (plan: Plan, arch: Arch): Uint8Array => lower(plan, arch);
-
 /** Writes the launcher to `path` with mode 0755 less the umask. The file appears whole or not at all. */
 export const emit = (plan: Plan, arch: Arch, path: string): void => {
+  checkPlan(plan);
   const bytes = lower(plan, arch);
   const title = `write ${path}`;
   const temporary = `${path}.${process.pid}.tmp`;

@@ -49,6 +49,10 @@ export const tryExecutables = (bytes: Uint8Array, run: (fd: number) => number): 
   );
 };
 
+/** What opens such files, one after the other, for a caller that goes on. */
+export const namelessFiles = (bytes: Uint8Array): (() => number)[] =>
+  DIRECTORIES.map((directory) => () => namelessFile(directory, bytes));
+
 /** A file that never had a name, opened for reading only: a file open for writing cannot be executed (ETXTBSY). */
 const namelessFile = (directory: string, bytes: Uint8Array): number => {
   const writable = open(directory, O_TMPFILE[arch] | O.O_RDWR | O.O_CLOEXEC, 0o700);

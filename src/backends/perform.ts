@@ -57,7 +57,7 @@ const argWord = (arg: Arg, slots: Slots, kept: Uint8Array[]): Word => {
       return keep(arg.value);
     case "slot": {
       const value = slots.get(arg.slot.slot);
-      if (value === undefined) throw new RangeError(`${arg.slot.slot} is used before it is known`);
+      if (value === undefined || arg.part !== undefined) throw new RangeError(`${arg.slot.slot} is used before it is known`);
       return value;
     }
     default:

@@ -21,6 +21,7 @@ import {
   OPEN_TREE,
   POLL,
   PR,
+  RLIMIT_NOFILE,
   S,
   signalMask,
   signalName,
@@ -248,6 +249,34 @@ export const signalDescriptor = (result: Slot, about?: About): CallStep =>
     "signalfd",
     { result, ...about },
   );
+
+/** `rt_sigaction(signal, {SIG_IGN}, NULL, 8)`. @see sigaction(2) */
+export const ignoreSignal = (signal: number): CallStep => {
+  const value = new Uint8Array(32); // struct kernel_sigaction
+  value[0] = 1; // SIG_IGN
+  return call(
+    "rt_sigaction",
+    [int(signal, signalName(signal)), { type: "bytes", value, text: "{sa_handler=SIG_IGN}" }, NULL, SIGSET],
+    "ignore a signal",
+    { onError: "ignore" },
+  );
+};
+
+/** `prlimit64(0, RLIMIT_NOFILE, {soft, hard}, NULL)`. @see prlimit(2) */
+export const limitOpenFiles = (soft: number, hard: number): CallStep => {
+  const value = new Uint8Array(BigUint64Array.of(BigInt(soft), BigInt(hard)).buffer);
+  return call(
+    "prlimit64",
+    [
+      int(0),
+      int(RLIMIT_NOFILE, "RLIMIT_NOFILE"),
+      { type: "bytes", value, text: `{rlim_cur=${soft}, rlim_max=${hard}}` },
+      NULL,
+    ],
+    "limit open files",
+    { onError: "ignore" },
+  );
+};
 
 /** A pidfd of this very process, for children to hold. @see pidfd_open(2) */
 export const openSelf = (result: Slot): CallStep[] => {

@@ -78,3 +78,28 @@ export const inheritedDescriptors = (): number[] => {
   }
   return found;
 };
+
+/** What a child of Bun's does not get by itself. */
+export interface ProcessState {
+  /** Signals that the caller ignores, so that its children do. */
+  readonly ignored: readonly number[];
+  /** The limit on open descriptors, when it is known. @see getrlimit(2) */
+  readonly openFiles: { readonly soft: number; readonly hard: number } | undefined;
+}
+
+/** The state of the caller that children of this process are to have. */
+export const callerProcessState = (): ProcessState => {
+  const status = decode(readFile("/proc/self/status") ?? new Uint8Array());
+  const mask = BigInt(`0x${/^SigIgn:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? "0"}`);
+  const limit = new BigUint64Array(2);
+  syscall("prlimit64", 0, RLIMIT_NOFILE, 0, address(limit));
+  const hard = Number(limit[1]);
+  const soft = callerSoftLimit(hard);
+  return {
+    // SIGPIPE and SIGXFSZ are ignored by Bun itself.
+    ignored: Array.from({ length: 64 }, (_, i) => i + 1).filter(
+      (signal) => (mask >> BigInt(signal - 1)) & 1n && signal !== SIG.SIGPIPE && signal !== SIG.SIGXFSZ,
+    ),
+    openFiles: soft === undefined ? undefined : { soft, hard },
+  };
+};

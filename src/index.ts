@@ -1,0 +1,18 @@
+// The scripting API: what `import … from "nsk"` gives. It re-exports and does nothing itself.
+
+export { HostError, StepError, UsageError } from "./abi/errors.ts";
+export type { Arch } from "./abi/syscalls.ts";
+export { emit } from "./backends/emit.ts";
+export { execute } from "./backends/execute.ts";
+export { explain, explainJson } from "./backends/explain.ts";
+export { perform } from "./backends/perform.ts";
+export { type Exit, spawn, type Spawned, type SpawnOptions, type Stdio } from "./backends/spawn.ts";
+export { type Host } from "./host/host.ts";
+export { liveHost } from "./host/live.ts";
+export { type Kind } from "./namespaces/kinds.ts";
+export { planUnshare, type UnshareRequest } from "./namespaces/unshare.ts";
+export { checkPlan } from "./plan/check.ts";
+export type { CallStep, Slot } from "./plan/call.ts";
+export type { ExecStep, ForkStep, Plan, Step, SuperviseStep, WaitStep } from "./plan/plan.ts";
+export { programCandidates } from "./plan/program.ts";
+export * as steps from "./plan/steps.ts";

@@ -1,0 +1,62 @@
+// Mistakes that a plan can have as a list, found before anything runs: a slot that is read before it is filled, steps
+// behind one that never comes back, a process without an end.
+
+import type { Arg, CallStep, Slot } from "./call.ts";
+import type { Plan, Step } from "./plan.ts";
+
+/** Throws RangeError with the first mistake of a plan. `here`: the plan runs no program, so it needs no last step. */
+export const checkPlan = (plan: Plan, how: "launcher" | "here" = "launcher"): void => {
+  checkProcess(plan.steps, new Set(), how === "here");
+};
+
+const checkProcess = (steps: readonly Step[], before: ReadonlySet<string>, mayReturn: boolean): void => {
+  const filled = new Set(before);
+  let ended: Step["kind"] | undefined;
+  for (const step of steps) {
+    if (ended) throw new RangeError(`a ${step.kind} step behind ${ended}, which does not come back`);
+    switch (step.kind) {
+      case "call":
+        checkCall(step, filled);
+        break;
+      case "fork":
+        checkProcess(step.child, filled, false);
+        filled.add(step.pid.slot);
+        break;
+      case "exec":
+        if (step.candidates.length === 0) throw new RangeError(`no file to execute for ${step.program}`);
+        ended = step.kind;
+        break;
+      case "wait":
+      case "supervise":
+        need(step.pid, filled, step.kind);
+        if (step.kind === "supervise") {
+          need(step.signals, filled, step.kind);
+          if (step.terminal) need(step.terminal.master, filled, step.kind);
+        }
+        for (const call of step.cleanup) checkCall(call, filled);
+        ended = step.kind;
+        break;
+    }
+  }
+  if (!ended && !mayReturn)
+    throw new RangeError("a process that neither executes a program nor waits for one");
+};
+
+const need = ({ slot }: Slot, filled: ReadonlySet<string>, by: string): void => {
+  if (!filled.has(slot)) throw new RangeError(`${by} reads ${slot}, which no step before it fills`);
+};
+
+const checkCall = (step: CallStep, filled: Set<string>): void => {
+  for (const arg of step.args) for (const slot of slotsRead(arg)) need(slot, filled, step.title);
+  for (const arg of step.args) if (arg.type === "out") filled.add(arg.slot.slot);
+  if (step.result) filled.add(step.result.slot);
+  if (step.undo) checkCall(step.undo, filled);
+};
+
+/** An `out` argument may be read as well as filled (restoring a signal mask), so it is not looked at here. */
+const slotsRead = (arg: Arg): Slot[] => {
+  if (arg.type === "slot") return [arg.slot];
+  if (arg.type === "struct")
+    return arg.fields.flatMap(({ value }) => (typeof value === "object" ? [value] : []));
+  return [];
+};
