@@ -36,11 +36,12 @@ export const perform = (plan: Plan): void => {
 };
 
 const makeCall = (step: CallStep, slots: Slots): number => {
-  const kept: Uint8Array[] = []; // what the call's addresses point to stays alive until it is done
+  const kept: Uint8Array[] = [];
   const [a, b, c, d, e, f] = step.args.map((arg) => argWord(arg, slots, kept));
   const result = syscall(step.name, a, b, c, d, e, f);
   if (step.result) slots.set(step.result.slot, result);
-  return kept.length >= 0 ? result : 0;
+  kept.length = 0; // what the call's addresses point to had to stay alive until here
+  return result;
 };
 
 const argWord = (arg: Arg, slots: Slots, kept: Uint8Array[]): Word => {
@@ -57,7 +58,8 @@ const argWord = (arg: Arg, slots: Slots, kept: Uint8Array[]): Word => {
       return keep(arg.value);
     case "slot": {
       const value = slots.get(arg.slot.slot);
-      if (value === undefined || arg.part !== undefined) throw new RangeError(`${arg.slot.slot} is used before it is known`);
+      if (value === undefined) throw new RangeError(`${arg.slot.slot} is used before it is known`);
+      if (arg.part !== undefined) throw new HostError("a pair of descriptors needs a launcher");
       return value;
     }
     default:
