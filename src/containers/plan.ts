@@ -148,7 +148,7 @@ const child = (container: Container, host: Host): Step[] => {
     ...(linux.namespaces.includes("uts") ? [steps.setHostname(config.hostname)] : []),
     ...linux.readonlyPaths.filter((path) => host.kind(path)).flatMap(readonlyPath),
     ...linux.maskedPaths.filter((path) => host.kind(path)).map((path) => maskedPath(path, host)),
-    ...(config.root.readonly ? [remountReadonly("/", 0)] : []),
+    ...(config.root.readonly ? [remountReadonly("/", MS.MS_NODEV)] : []),
     ...standardInput(container),
     ...privileges(config, host),
     ...workingDirectory(process.cwd, config.root.readonly),
@@ -214,6 +214,16 @@ const root = ({ config, overlay }: Container, host: Host): Step[] => {
         steps.mount(
           { source: path, target: path, fstype: null, flags: MS.MS_BIND | MS.MS_REC, data: null },
           { reason: "a root must be a mount", title: `use ${path} as the root` },
+        ),
+        steps.mount(
+          {
+            source: null,
+            target: path,
+            fstype: null,
+            flags: MS.MS_REMOUNT | MS.MS_BIND | MS.MS_NODEV,
+            data: null,
+          },
+          { reason: "device nodes that lie in it open no device", title: `use ${path} as the root` },
         ),
       ];
   return [
@@ -333,8 +343,7 @@ const devices = ({ devices }: Linux): CallStep[] => [
   ...DEVICE_LINKS.map(([link, target]) => steps.symlink(target, link)),
 ];
 
-const GONE = [errno("ENOENT"), errno("ENOTDIR")];
-
+/** The flags of a bind mount are replaced, not added to: `flags` are those that it is to keep. */
 const remountReadonly = (target: string, flags: number): CallStep =>
   steps.mount(
     {
@@ -344,13 +353,13 @@ const remountReadonly = (target: string, flags: number): CallStep =>
       flags: MS.MS_REMOUNT | MS.MS_BIND | MS.MS_RDONLY | flags,
       data: null,
     },
-    { title: `make ${target} read-only`, tolerate: [...GONE, errno("EINVAL")] },
+    { title: `make ${target} read-only` },
   );
 
 const readonlyPath = (path: string): CallStep[] => [
   steps.mount(
     { source: path, target: path, fstype: null, flags: MS.MS_BIND | MS.MS_REC, data: null },
-    { title: `make ${path} read-only`, tolerate: GONE },
+    { title: `make ${path} read-only` },
   ),
   remountReadonly(path, MS.MS_NOSUID | MS.MS_NODEV | MS.MS_NOEXEC),
 ];
@@ -361,7 +370,7 @@ const maskedPath = (path: string, host: Host): CallStep =>
     host.kind(path) === "directory"
       ? { source: "tmpfs", target: path, fstype: "tmpfs", flags: MS.MS_RDONLY, data: "size=0k,mode=755" }
       : { source: "/dev/null", target: path, fstype: null, flags: MS.MS_BIND, data: null },
-    { title: `mask ${path}`, tolerate: GONE },
+    { title: `mask ${path}` },
   );
 
 const standardInput = ({ config, input }: Container): CallStep[] => {
