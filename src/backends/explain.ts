@@ -2,23 +2,37 @@
 // is what the launcher does: both walk the same calls (tests/strace.test.ts holds it to that).
 
 import { CLONE, flagText } from "../abi/flags.ts";
-import { decode, printable } from "../abi/bytes.ts";
+import { decode, encode } from "../abi/bytes.ts";
 import type { Arg, CallStep, Field } from "../plan/call.ts";
 import type { Plan, Step } from "../plan/plan.ts";
 
 /** Where reasons begin, when the call leaves room. */
 const COLUMN = 64;
 
-const quote = (text: string): string => JSON.stringify(printable(text)).replace(/\\\\x/g, "\\x");
-
-const bytesText = (value: Uint8Array): string => {
-  const text = decode(value);
-  // As strace: a text with its line ends as \n, other bytes in hexadecimal.
-  return `"${text
-    .split("\n")
-    .map((line) => quote(line).slice(1, -1))
-    .join("\\n")}"`;
+/** Escapes of C and strace for bytes that have a name there. */
+const ESCAPES: Readonly<Record<string, string>> = {
+  '"': '\\"',
+  "\\": "\\\\",
+  "\n": "\\n",
+  "\r": "\\r",
+  "\t": "\\t",
 };
+
+/** As a C string: every byte can be told from it. Letters of all scripts stay readable. */
+const quote = (text: string): string => {
+  let out = "";
+  for (const character of text)
+    out += ESCAPES[character] ?? (isShown(character) ? character : escaped(character));
+  return `"${out}"`;
+};
+
+/** Neither a control character nor a byte that is no UTF-8 (a lone surrogate, see decode). */
+const isShown = (character: string): boolean => /^[^\x00-\x1f\x7f-\x9f\ud800-\udfff]$/u.test(character);
+
+const escaped = (character: string): string =>
+  Array.from(encode(character), (byte) => `\\x${byte.toString(16).padStart(2, "0")}`).join("");
+
+const bytesText = (value: Uint8Array): string => quote(decode(value));
 
 const fieldText = ({ value }: Field): string => (typeof value === "object" ? value.slot : String(value));
 
@@ -104,6 +118,7 @@ export const explainLines = (steps: readonly Step[], depth = 0): Line[] =>
         if (master) polled.push("{fd=0, events=POLLIN}", `{fd=${master.slot}, events=POLLIN}`);
         return [
           withReason(depth, `ppoll([${polled.join(", ")}], ${polled.length}, NULL, NULL, 0)`, step.reason),
+          withReason(depth, `read(${step.signals.slot}, signal, 128)`),
           withReason(
             depth,
             `wait4(${step.pid.slot}, status, WNOHANG, NULL) = ${step.pid.slot}`,

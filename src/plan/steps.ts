@@ -71,7 +71,8 @@ export const call = (
 
 const flags = (value: number, table: FlagTable): Arg => int(value, flagText(value, table));
 const cwd = int(AT_FDCWD, "AT_FDCWD");
-const octal = (mode: number): Arg => int(mode, `0${mode.toString(8)}`);
+/** As strace writes modes: `0755`, and 0 as `000`. */
+const octal = (mode: number): Arg => int(mode, `0${mode.toString(8).padStart(2, "0")}`);
 const path = (value: string | null): Arg => (value === null ? NULL : string(value));
 
 /** `unshare(flags)`: leave namespaces for new ones. EPERM without CAP_SYS_ADMIN (a user namespace needs none). @see unshare(2) */
@@ -342,6 +343,8 @@ export const setHostname = (name: string, about?: About): CallStep => {
   return call("sethostname", [{ type: "bytes", value }, int(value.length)], "set the host name", about);
 };
 
+const hexadecimal = (value: number): string => (value === 0 ? "0" : `0x${value.toString(16)}`);
+
 /** `mknodat(AT_FDCWD, pathname, S_IFCHR|mode, makedev(major, minor))`. @see mknod(2) */
 export const makeCharacterDevice = (pathname: string, mode: number, major: number, minor: number): CallStep =>
   call(
@@ -350,16 +353,16 @@ export const makeCharacterDevice = (pathname: string, mode: number, major: numbe
       cwd,
       string(pathname),
       int(S.S_IFCHR | mode, `S_IFCHR|0${mode.toString(8)}`),
-      int((major << 8) | minor, `makedev(0x${major.toString(16)}, 0x${minor.toString(16)})`),
+      int((major << 8) | minor, `makedev(${hexadecimal(major)}, ${hexadecimal(minor)})`),
     ],
     `make the device ${pathname}`,
   );
 
-/** An empty file, where there is nothing yet: something to mount a file on. @see mknod(2) */
+/** An empty file, where there is nothing yet: something to mount a file on. It has no device number. @see mknod(2) */
 export const ensureFile = (pathname: string, mode: number): CallStep =>
   call(
     "mknodat",
-    [cwd, string(pathname), int(S.S_IFREG | mode, `S_IFREG|0${mode.toString(8)}`), int(0)],
+    [cwd, string(pathname), int(S.S_IFREG | mode, `S_IFREG|0${mode.toString(8)}`)],
     `make ${pathname}`,
     { tolerate: [errno("EEXIST"), errno("EROFS")] },
   );
@@ -378,7 +381,7 @@ export const openNameless = (directory: string, result: Slot, about?: About): Ca
     { result, ...about },
   );
 
-const TMPFILE = "O_WRONLY|O_TMPFILE|O_CLOEXEC";
+const TMPFILE = "O_WRONLY|O_CLOEXEC|O_TMPFILE";
 const tmpfile = (arch: Arch): number => O.O_WRONLY | O_TMPFILE[arch] | O.O_CLOEXEC;
 
 /** `flock(fd, LOCK_EX|LOCK_NB)`; the lock goes when every copy of the descriptor is closed. @see flock(2) */
@@ -413,7 +416,7 @@ export const readonlyTree = (tree: Slot, about?: About): CallStep => {
       valueOf(tree),
       string(""),
       flags(AT.AT_EMPTY_PATH | AT.AT_RECURSIVE, AT),
-      { type: "bytes", value, text: "{attr_set=MOUNT_ATTR_RDONLY}" },
+      { type: "bytes", value, text: "{attr_set=MOUNT_ATTR_RDONLY, attr_clr=0, propagation=0, userns_fd=0}" },
       int(value.length),
     ],
     "make read-only",
