@@ -12,13 +12,17 @@ export interface Ran {
   readonly stderr: string;
 }
 
-/** Runs a command line to its end. The environment is `env` on top of ours. */
-export const runCommand = (words: readonly string[], env: Record<string, string> = {}): Ran => {
+/** Runs a command line to its end. The environment is `env` on top of ours, or `env` alone. */
+export const runCommand = (
+  words: readonly string[],
+  env: Record<string, string> = {},
+  how: "onTop" | "alone" = "onTop",
+): Ran => {
   const ran = Bun.spawnSync([...words], {
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",
-    env: { ...process.env, LC_ALL: "C", ...env },
+    env: how === "alone" ? env : { ...process.env, LC_ALL: "C", ...env },
   });
   return {
     status: ran.exitCode,

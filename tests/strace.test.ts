@@ -1,0 +1,339 @@
+// The run of every command line shows the calls that `--explain` of the same line printed, in that order, and nothing
+// else. What is taken for equal is listed in support/strace.ts.
+
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { cannotCompare, directoryOf, removeGroups, uniqueName } from "./commands/libcgroup.ts";
+import { needs } from "./support/needs.ts";
+import { nsk, runCommand } from "./support/nsk.ts";
+import {
+  beforeLauncher,
+  parseCall,
+  parseTrace,
+  type SideBySide,
+  sideBySide,
+  type Trace,
+} from "./support/strace.ts";
+
+const scratch = mkdtempSync(join(tmpdir(), "nsk-strace-"));
+const here = join(scratch, "a directory");
+const busybox = join(scratch, "rootfs");
+const group = uniqueName();
+
+/** As little as a program needs, and the first two entries of PATH lead nowhere. */
+const env = { PATH: "/nowhere:/usr/bin:/bin:/usr/sbin", LC_ALL: "C", SHELL: "/bin/true", LAST: 'a "b"\\ \t' };
+
+beforeAll(() => {
+  mkdirSync(here);
+  for (const directory of ["bin", "proc", "dev", "sys", "tmp"])
+    mkdirSync(join(busybox, directory), { recursive: true });
+  writeFileSync(join(scratch, "file"), "");
+  if (needs("busybox") === undefined) runCommand(["cp", Bun.which("busybox")!, join(busybox, "bin/true")]);
+});
+afterAll(() => {
+  rmSync(scratch, { recursive: true });
+  if (!cannotCompare()) removeGroups(group);
+});
+
+const plain = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+
+interface Run {
+  readonly explained: string;
+  readonly trace: Trace;
+}
+
+let traces = 0;
+
+/** On a terminal of its own, which what it prints on stdout does not go to. @see script(1) */
+const onTerminal = (words: readonly string[]): readonly string[] => {
+  const quoted = words.map((word) => `'${word.replaceAll("'", "'\\''")}'`);
+  return ["sh", "-c", `exec 3>&1; SHELL=/bin/sh exec script -qec "$0 >&3" /dev/null >&2`, quoted.join(" ")];
+};
+
+/** The same words explained and traced. `before`: what starts nsk, `around`: how all of it is started. */
+const both = (
+  words: readonly string[],
+  before: readonly string[] = [],
+  around = (all: readonly string[]) => all,
+): Run => {
+  const [command, ...rest] = words as [string, ...string[]];
+  const explain = runCommand(around([...before, nsk, command, "--explain", ...rest]), env, "alone");
+  expect(explain.stderr).toBe("");
+  expect(explain.status).toBe(0);
+  const file = join(scratch, `trace-${traces++}`);
+  // strace opens its file before it is somebody else: as root, and the program is started by the same words.
+  const strace = ["strace", "-f", "-v", "-s", "65536", "-o", file];
+  const ran = runCommand(around([...strace, ...before, nsk, ...words]), env, "alone");
+  expect(ran.stderr).toBe("");
+  expect(ran.status).toBe(0);
+  return { explained: explain.stdout, trace: parseTrace(readFileSync(file, "utf8")) };
+};
+
+const compare = ({ explained, trace }: Run): SideBySide => sideBySide(explained, trace, env);
+
+const traced = (list: readonly string[], title: string, run: () => void): void => {
+  const reason = needs("root", "strace", ...list);
+  if (reason) test.skip(`${title} (${reason})`, run);
+  else test(title, run);
+};
+
+const same = (words: readonly string[], before: readonly string[] = [], list: readonly string[] = []): void =>
+  traced(
+    list,
+    `${before.length ? "$ " : "# "}${words.map((word) => word.replace(scratch, "DIR")).join(" ")}`,
+    () => {
+      const { explained, traced } = compare(both(words, before));
+      expect(traced).toEqual(explained);
+      expect(traced.length).toBeGreaterThan(0);
+    },
+  );
+
+describe("unshare", () => {
+  const lines = [
+    "true",
+    "-- true",
+    "-m true",
+    "-u true",
+    "-i true",
+    "-n true",
+    "-p true",
+    "-U true",
+    "-C true",
+    "-T true",
+    "-muinpUCT true",
+    "-f true",
+    "-pf true",
+    "-mpf --mount-proc true",
+    "-muinpUCTf --mount-proc true",
+    "-r true",
+    "-c true",
+    "--map-user=1000 true",
+    "--map-group=1000 true",
+    "--map-user=daemon --map-group=daemon true",
+    "-Urm true",
+    "-Urpf --mount-proc true",
+    "-U --setgroups=deny true",
+    "-U --setgroups=allow true",
+    "-r --setgroups=deny true",
+    "--mount-proc=/proc true",
+    "-m --propagation=private true",
+    "-m --propagation=slave true",
+    "-m --propagation=shared true",
+    "-m --propagation=unchanged true",
+    "--propagation=slave true",
+    "--kill-child true",
+    "-p --kill-child=TERM true",
+    "--kill-child=34 true",
+    "-R / true",
+    "-w / true",
+    "-R / -w /tmp true",
+    "-S 1 true",
+    "-G 1 true",
+    "-S 65534 -G 65534 true",
+    "-mpfR / --mount-proc -w /tmp -S 1 -G 1 true",
+    "-m", // the shell
+    "/bin/true",
+    "-U /usr/bin/true -la --x",
+  ];
+  for (const line of lines) same(["unshare", ...line.split(" ")]);
+  same([
+    "unshare",
+    "-w",
+    here,
+    "true",
+    "an argument",
+    "",
+    'a "quote"',
+    "\\n",
+    "\n",
+    "\x01",
+    "\u{e4}\u{20ac}",
+  ]);
+  same(["unshare", "-fpR", busybox, "/bin/true"], [], ["busybox"]);
+  for (const line of [
+    "-U true",
+    "-Ur true",
+    "-c true",
+    "-Urmpf --mount-proc true",
+    "--map-user=7 true",
+    "-Un --kill-child true",
+  ])
+    same(["unshare", ...line.split(" ")], plain, ["setpriv"]);
+});
+
+describe("cgexec", () => {
+  const grouped = (words: string[]): void => {
+    const reason = cannotCompare();
+    if (reason) test.skip(`${words.join(" ")} (${reason})`, () => {});
+    else {
+      beforeAll(() => {
+        for (const controller of ["cpu", "memory"])
+          mkdirSync(directoryOf(`${controller}:${group}`), { recursive: true });
+      });
+      same(words);
+    }
+  };
+  grouped(["cgexec", "-g", `cpu:${group}`, "true"]);
+  grouped(["cgexec", "-g", `cpu,memory:${group}`, "true"]);
+  grouped(["cgexec", "-g", `cpu:${group}`, "-g", `memory:/${group}`, "--sticky", "true", "-g"]);
+});
+
+describe("run", () => {
+  const lines: string[][] = [
+    ["true"],
+    ["--", "true", "-x", "--", ""],
+    ["-h", "box", "true"],
+    ["-e", "A=1", "-e", "PATH=/bin", "-e", "SHELL", "true"],
+    ["-w", "/tmp/nsk-made", "true"],
+    ["-u", "1", "true"],
+    ["-u", "daemon:65534", "true"],
+    ["--read-only", "true"],
+    ["--network", "host", "true"],
+    ["-i", "true"],
+    ["-v", `${here}:/mnt`, "true"],
+    ["-v", `${here}:/a/b/c:ro`, "-v", `${scratch}/file:/a/file`, "true"],
+    ["--rootfs", "/:O", "true"],
+  ];
+  for (const words of lines) same(["run", ...words]);
+  const terminal = (words: string[], around: typeof onTerminal | undefined): void =>
+    traced(["script"], `${words.join(" ")} ${around ? "on a terminal" : "without a terminal"}`, () => {
+      const { explained, traced } = compare(both(words, [], around));
+      expect(traced).toEqual(explained);
+    });
+  terminal(["run", "-t", "true"], undefined);
+  terminal(["run", "-i", "-t", "true"], onTerminal);
+  same(["run", "--rootfs", busybox, "/bin/true"], [], ["busybox"]);
+  same(["run", "--rootfs", `${busybox}:O`, "--read-only", "-u", "7:8", "true"], [], ["busybox"]);
+  const limits = [
+    ["--cpus", "0.5", "true"],
+    ["-m", "64m", "true"],
+    ["--pids-limit", "20", "true"],
+    ["-c", "512", "--cpuset-cpus", "0", "true"],
+    [
+      "--cpus",
+      "1",
+      "-c",
+      "2",
+      "-m",
+      "32m",
+      "--pids-limit",
+      "9",
+      "-u",
+      "1:1",
+      "--read-only",
+      "-v",
+      `${here}:/mnt:ro`,
+      "true",
+    ],
+  ];
+  for (const words of limits) {
+    const reason = cannotCompare();
+    if (reason) test.skip(`run ${words.join(" ")} (${reason})`, () => {});
+    else same(["run", ...words]);
+  }
+});
+
+describe("before the launcher", () => {
+  /** Calls that change something outside of the process, or of what a program is given. */
+  const acts =
+    /^(unshare|setns|clone|fork|vfork|mount|umount2|move_mount|open_tree|mount_setattr|pivot_root|chroot|f?chdir|mkdir(at)?|rmdir|unlink(at)?|rename.*|link(at)?|symlink(at)?|f?chmod(at)?|f?chown(at)?|mknod(at)?|set.*id|setgroups|capset|sethostname|umask|kill|tgkill|setsid|setpgid|connect|bind|sendto|sendmsg)$/;
+  const lines = [
+    ["unshare", "-Urmpf", "--mount-proc", "true"],
+    ["run", "-v", `${scratch}:/mnt`, "true"],
+  ];
+  for (const words of lines)
+    traced([], `nsk ${words[0]} reads, and does nothing`, () => {
+      const { calls } = beforeLauncher(both(words).trace);
+      expect(calls.length).toBeGreaterThan(100);
+      expect(calls.filter(({ name }) => acts.test(name))).toEqual([]);
+      const opened = calls.filter(({ name }) => name === "open" || name === "openat");
+      const how = opened.map(({ name, args }) => (name === "open" ? args[1]! : args[2]!));
+      expect(
+        how.filter((flags) => !flags.split("|").includes("O_RDONLY") || /O_CREAT|O_TRUNC/.test(flags)),
+      ).toEqual([]);
+      const made = calls.filter(({ name }) => name === "memfd_create").map(({ result }) => result);
+      const written = calls.filter(({ name }) => name === "write").map(({ args }) => args[0]);
+      expect(written.filter((fd) => !made.includes(fd))).toEqual([]);
+    });
+});
+
+describe("the comparison sees", () => {
+  let run: Run;
+  let lines: string[] = [];
+  /** Lines that the run shows; the candidates behind the program that was found are all that it cannot show. */
+  let shown: number[] = [];
+  const differs = (changed: readonly string[]): boolean => {
+    const { explained, traced } = compare({ ...run, explained: changed.join("\n") });
+    return !Bun.deepEquals(explained, traced);
+  };
+  const straced = (title: string, check: () => void): void =>
+    traced([], title, () => {
+      run ??= both(["run", "-v", `${here}:/mnt:ro`, "-u", "1:1", "true"]);
+      lines = run.explained.split("\n").filter(Boolean);
+      const isUntried = (line: string): boolean => /execve\("\/(usr\/)?s?bin\/true/.test(line);
+      const found = lines.findIndex((line) => line.includes('execve("/usr/bin/true"'));
+      shown = lines.flatMap((line, i) =>
+        parseCall(line.trim()) && !(i > found && isUntried(line)) ? [i] : [],
+      );
+      expect(differs(lines)).toBe(false);
+      check();
+    });
+
+  straced("a call that was not made", () => {
+    for (const i of shown) {
+      const more = lines.toSpliced(i, 0, `${/^ */.exec(lines[i]!)![0]}sync()`);
+      expect([lines[i], differs(more)]).toEqual([lines[i], true]);
+    }
+  });
+  straced("a call that was made and is not explained", () => {
+    // Without its clone a child would have no place in the text.
+    for (const i of shown.filter((i) => !lines[i]!.startsWith("clone(")))
+      expect([lines[i], differs(lines.toSpliced(i, 1))]).toEqual([lines[i], true]);
+  });
+  straced("two calls in another order", () => {
+    const cut = (line: string): string => line.replace(/ +# .*/, "");
+    for (const i of shown) {
+      const [one, other] = [lines[i]!, lines[i + 1] ?? ""];
+      const depth = (line: string): number => /^ */.exec(line)![0].length;
+      if (!shown.includes(i + 1) || cut(one) === cut(other) || depth(one) !== depth(other)) continue;
+      expect([one, differs(lines.toSpliced(i, 2, other, one))]).toEqual([one, true]);
+    }
+  });
+  straced("another argument", () => {
+    for (const i of shown) {
+      const line = lines[i]!;
+      const [call] = line.split(/ +# /) as [string];
+      const changes = [
+        call.replace(/"([^"]*)"/, '"$1x"'),
+        call.replace(/\b(\d+)\b(?=[,)])/, "1$1"),
+        call.replace(/\b(?:MS|O|CLONE|CAP|S|AT|MNT|LOCK|PR)_[A-Z_]+/, "$&X"),
+        call.replace(/\|[A-Z_]+/, ""),
+        call.replace(/, [^,(){}[\]]*\)(?= = \w+$|$)/, ")"),
+      ];
+      for (const changed of changes)
+        if (changed !== call) expect([changed, differs(lines.with(i, changed))]).toEqual([changed, true]);
+    }
+  });
+  straced("another descriptor, process or mask", () => {
+    for (const i of shown) {
+      const line = lines[i]!;
+      const changed = line.replace(
+        /(?<=[(=, ])(fd|record|signals|pid|mask|umask|supervisor|socket|null|volume\d)(?=[,)])/,
+        "self",
+      );
+      if (changed !== line && !/^rt_sigprocmask\(SIG_BLOCK/.test(line))
+        expect([changed, differs(lines.with(i, changed))]).toEqual([changed, true]);
+    }
+  });
+  straced("a child's call at its parent", () => {
+    const last = lines.findLastIndex((line) => line.startsWith("  "));
+    expect(differs(lines.with(last, lines[last]!.trim()))).toBe(true);
+  });
+  straced("another environment", () => {
+    const { explained, trace } = both(["unshare", "true"]);
+    const lines = sideBySide(explained, trace, { ...env, LAST: "" });
+    expect(lines.traced).not.toEqual(lines.explained);
+  });
+});
