@@ -1,0 +1,443 @@
+// Whole launchers, from plans made by hand, run on this processor and under qemu as arm64's.
+
+import { afterAll, describe, expect, test } from "bun:test";
+import { chmodSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { errno } from "../../src/abi/errno.ts";
+import { O, POLL, SIG } from "../../src/abi/flags.ts";
+import { type CallStep, int, NULL, partOf, slot, string, valueOf } from "../../src/plan/call.ts";
+import type { Step, WaitStep } from "../../src/plan/plan.ts";
+import * as steps from "../../src/plan/steps.ts";
+import { needs } from "../support/needs.ts";
+import { runCommand } from "../support/nsk.ts";
+import { cleanUp, exec, launch, launcher, planOf, processors, scratch, sh } from "./launch.ts";
+
+afterAll(cleanUp);
+
+const pid = slot("pid");
+const fd = slot("fd");
+
+/** Says so on stdout when it is reached. */
+const say = (text: string, about: steps.About = {}): CallStep =>
+  steps.call(
+    "write",
+    [int(1), { type: "bytes", value: Buffer.from(`${text}\n`) }, int(text.length + 1)],
+    "say",
+    about,
+  );
+
+/** Fails with ENOENT. */
+const missing = (about: steps.About = {}): CallStep => steps.chdir("/no such directory", about);
+
+const fork = (...child: readonly Step[]): Step => ({ kind: "fork", flags: 0, pid, child });
+const wait = (signaled: WaitStep["signaled"], ...cleanup: readonly CallStep[]): Step => ({
+  kind: "wait",
+  pid,
+  signaled,
+  cleanup,
+});
+
+const line = (title: string, text: string): string => `test: ${title} failed: ${text}\n`;
+const NOT_THERE = line("change the working directory to /no such directory", "No such file or directory");
+
+interface Expected {
+  readonly status?: number;
+  readonly signal?: string;
+  readonly stdout?: string;
+  readonly stderr?: string;
+}
+
+/** Files that candidates of an execve may be. */
+const file = (name: string, text: string, mode: number): string => {
+  const path = join(scratch, name);
+  writeFileSync(path, text);
+  chmodSync(path, mode);
+  return path;
+};
+const notExecutable = file("not-executable", "#!/bin/sh\n", 0o644);
+const script = file("a script", 'echo "$0" "$#" "$1"\n', 0o755);
+const broken = file("broken", "#!/no/such/interpreter\n", 0o755);
+const absent = join(scratch, "absent");
+const long = `/${"x".repeat(5000)}`;
+
+const ENOENT = "No such file or directory";
+const EACCES = "Permission denied";
+
+/** `[title, steps, what comes of it]` */
+const rows: readonly (readonly [string, readonly Step[], Expected])[] = [
+  // What a program gets.
+  ["becomes the program", [sh("exit 7")], { status: 7 }],
+  [
+    "hands arguments on",
+    [sh('printf "<%s>" "$@"', "a b", "", "\n", "$x", "-la")],
+    { stdout: "<a b><><\n><$x><-la>" },
+  ],
+  [
+    "hands on bytes that are no UTF-8",
+    [sh('printf %s "$1" | od -An -tx1', "a\udcff\udc80")],
+    { stdout: " 61 ff 80\n" },
+  ],
+  ["hands a long argument on", [sh('echo "${#1}"', "x".repeat(100_000))], { stdout: "100000\n" }],
+  ["hands many arguments on", [sh("echo $#", ...Array.from({ length: 3000 }, String))], { stdout: "3000\n" }],
+  [
+    "gives an environment of the plan's",
+    [{ ...exec(["env"], ["/usr/bin/env"]), env: ["A=1", "B=", "C=\u{e4}"] }],
+    { stdout: "A=1\nB=\nC=\u{e4}\n" },
+  ],
+  ["gives an empty environment", [{ ...exec(["env"], ["/usr/bin/env"]), env: [] }], { stdout: "" }],
+  ["argv[0] is not the file's name", [exec(["-sh", "-c", 'echo "$0"'], ["/bin/sh"])], { stdout: "-sh\n" }],
+
+  // Where the program is. @see execvp(3)
+  [
+    "takes the first candidate that is there",
+    [exec(["true"], [absent, "/usr/bin/true", "/usr/bin/false"])],
+    {},
+  ],
+  ["passes over a file in place of a directory", [exec(["true"], [`${script}/true`, "/usr/bin/true"])], {}],
+  ["passes over what may not be executed", [exec(["true"], [notExecutable, scratch, "/usr/bin/true"])], {}],
+  [
+    "nothing found is 127",
+    [exec(["prog"], [absent, `${absent}2`])],
+    { status: 127, stderr: line("execute prog", ENOENT) },
+  ],
+  [
+    "something found that may not be executed is 126",
+    [exec(["prog"], [notExecutable, absent])],
+    { status: 126, stderr: line("execute prog", EACCES) },
+  ],
+  ["a directory is 126", [exec([scratch])], { status: 126, stderr: line(`execute ${scratch}`, EACCES) }],
+  [
+    "an interpreter that is missing is 127",
+    [exec([broken])],
+    { status: 127, stderr: line(`execute ${broken}`, ENOENT) },
+  ],
+  [
+    "another error ends the search",
+    [exec(["prog"], [long, "/usr/bin/true"])],
+    { status: 126, stderr: line("execute prog", "File name too long") },
+  ],
+  [
+    "a file without #! is a script for sh",
+    [exec(["prog", "one", "2"], [absent, script])],
+    { stdout: `${script} 2 one\n` },
+  ],
+  ["a script without arguments", [exec([script])], { stdout: `${script} 0 \n` }],
+  [
+    "an exit status of the plan's",
+    [{ ...exec([absent]), status: 9 }],
+    { status: 9, stderr: line(`execute ${absent}`, ENOENT) },
+  ],
+
+  // Failures.
+  ["a failure says what failed, and ends", [missing(), say("on")], { status: 42, stderr: NOT_THERE }],
+  ["a failure with a status of its own", [missing({ status: 3 })], { status: 3, stderr: NOT_THERE }],
+  [
+    "a failure with a hint",
+    [missing({ hints: { 1: "no", [errno("ENOENT")]: "look again", 20: "nor this" } })],
+    { status: 42, stderr: `${NOT_THERE}hint: look again\n` },
+  ],
+  [
+    "a hint for another error is not shown",
+    [missing({ hints: { 1: "no", 20: "no" } })],
+    { status: 42, stderr: NOT_THERE },
+  ],
+  [
+    "a title with what a terminal must not get",
+    [missing({ title: "go to \x1b[31m\n", hints: { 2: "\x07" } })],
+    { status: 42, stderr: `${line("go to \\x1b[31m\\x0a", ENOENT)}hint: \\x07\n` },
+  ],
+  ["a tolerated failure", [missing({ tolerate: [1, errno("ENOENT")] }), sh("echo on")], { stdout: "on\n" }],
+  [
+    "a failure that is not the tolerated one",
+    [missing({ tolerate: [1, 3] })],
+    { status: 42, stderr: NOT_THERE },
+  ],
+  ["an ignored failure", [missing({ onError: "ignore" }), sh("echo on")], { stdout: "on\n" }],
+  ["a warning", [missing({ onError: "warn" }), sh("echo on")], { stdout: "on\n", stderr: NOT_THERE }],
+  [
+    "the largest number of an error",
+    [steps.call("close", [int(-1)], "close")],
+    { status: 42, stderr: line("close", "Bad file descriptor") },
+  ],
+
+  // Taking back.
+  [
+    "a failure takes back what was done, the last first",
+    [
+      say("1", { undo: say("undo 1") }),
+      say("2", { undo: say("undo 2") }),
+      say("3"),
+      missing(),
+      say("4", { undo: say("undo 4") }),
+    ],
+    { status: 42, stdout: "1\n2\n3\nundo 2\nundo 1\n", stderr: NOT_THERE },
+  ],
+  [
+    "what has failed itself is not taken back",
+    [say("1", { undo: say("undo 1") }), missing({ undo: say("undo 2") })],
+    { status: 42, stdout: "1\nundo 1\n", stderr: NOT_THERE },
+  ],
+  [
+    "what was tolerated to fail is not taken back",
+    [say("1", { undo: say("undo 1") }), missing({ tolerate: [2], undo: say("undo 2") }), missing()],
+    { status: 42, stdout: "1\nundo 1\n", stderr: NOT_THERE },
+  ],
+  [
+    "what was warned about or ignored is not taken back",
+    [
+      missing({ onError: "warn", undo: say("undo 1") }),
+      missing({ onError: "ignore", undo: say("undo 2") }),
+      exec([absent]),
+    ],
+    { status: 127, stderr: NOT_THERE + line(`execute ${absent}`, ENOENT) },
+  ],
+  [
+    "a program that is not there takes back",
+    [say("1", { undo: say("undo 1") }), exec([absent])],
+    { status: 127, stdout: "1\nundo 1\n", stderr: line(`execute ${absent}`, ENOENT) },
+  ],
+  [
+    "a program that runs does not",
+    [say("1", { undo: say("undo 1") }), sh("echo 2; exit 5")],
+    { status: 5, stdout: "1\n2\n" },
+  ],
+  [
+    "an undo that fails does not stop those before it",
+    [say("1", { undo: say("undo 1") }), say("2", { undo: missing() }), missing()],
+    { status: 42, stdout: "1\n2\nundo 1\n", stderr: NOT_THERE },
+  ],
+  [
+    "a child takes back what it did itself",
+    [
+      say("1", { undo: say("undo 1") }),
+      fork(say("2", { undo: say("undo 2") }), missing(), sh("")),
+      wait("signal"),
+    ],
+    { status: 42, stdout: "1\n2\nundo 2\n", stderr: NOT_THERE },
+  ],
+
+  // Children.
+  ...[0, 1, 127, 255].map(
+    (status) =>
+      [`a child's exit status ${status}`, [fork(sh(`exit ${status}`)), wait("signal")], { status }] as const,
+  ),
+  ["an exit status where signals are statuses", [fork(sh("exit 3")), wait("status")], { status: 3 }],
+  ...(["SIGTERM", "SIGKILL", "SIGINT", "SIGHUP", "SIGUSR1", "SIGPIPE"] as const).flatMap((name) => [
+    [
+      `ends by ${name} as the child did`,
+      [fork(sh(`kill -${SIG[name]} $$`)), wait("signal")],
+      { signal: name },
+    ] as const,
+    [
+      `ends with 128 + ${name} as the child did`,
+      [fork(sh(`kill -${SIG[name]} $$`)), wait("status")],
+      { status: 128 + SIG[name] },
+    ] as const,
+  ]),
+  [
+    "ends by a signal that is blocked and ignored here",
+    [
+      steps.blockSignals([SIG.SIGTERM], slot("mask")),
+      steps.ignoreSignal(SIG.SIGTERM),
+      fork(
+        steps.restoreSignals(slot("mask")),
+        // An ignored signal stays so across an execve; KILL is the one that no shell can be kept from.
+        steps.call("getpid", [], "getpid", { result: slot("self") }),
+        sh("kill -9 $$"),
+      ),
+      wait("signal"),
+    ],
+    { signal: "SIGKILL" },
+  ],
+  [
+    "a child's process id is its parent's to use",
+    [fork(sh("exec sleep 60")), steps.call("kill", [valueOf(pid), int(SIG.SIGTERM)], "kill"), wait("status")],
+    { status: 128 + SIG.SIGTERM },
+  ],
+  [
+    "cleans up in order when the child is gone, whatever fails",
+    [fork(sh("echo child; exit 4")), wait("signal", say("1"), missing(), say("2"))],
+    { status: 4, stdout: "child\n1\n2\n", stderr: NOT_THERE },
+  ],
+  [
+    "cleans up after a child that a signal ended, and then ends by it",
+    [fork(sh("kill -TERM $$")), wait("signal", say("1"))],
+    { signal: "SIGTERM", stdout: "1\n" },
+  ],
+  [
+    "cleanup passes over what it is told to",
+    [fork(sh("exit 4")), wait("signal", missing({ onError: "ignore" }), missing({ tolerate: [2] }))],
+    { status: 4 },
+  ],
+  [
+    "a child of a child",
+    [
+      fork(
+        { ...(fork(sh("exit 6")) as Step & { kind: "fork" }), pid: slot("inner") },
+        { ...(wait("signal", say("inner")) as WaitStep), pid: slot("inner") },
+      ),
+      wait("signal", say("outer")),
+    ],
+    { status: 6, stdout: "inner\nouter\n" },
+  ],
+
+  // Arguments.
+  [
+    "a slot carries a descriptor",
+    [
+      steps.open(join(scratch, "made"), O.O_WRONLY | O.O_CREAT | O.O_TRUNC, fd, { mode: 0o600 }),
+      steps.write(fd, "text\n", "write"),
+      steps.close(fd),
+      sh(`cat '${join(scratch, "made")}'`),
+    ],
+    { stdout: "text\n" },
+  ],
+  [
+    "a slot is read as it is now",
+    [
+      steps.setUmask(0o27, slot("first")),
+      steps.setUmask(0o77, slot("second")),
+      steps.restoreUmask(slot("second")),
+      sh("umask"),
+    ],
+    { stdout: "0027\n" },
+  ],
+  [
+    "parts of a pair, a structure of slots, and a result that is no error and above 0",
+    [
+      steps.call("pipe2", [{ type: "out", slot: slot("pair") }, int(0)], "pipe2"),
+      steps.call("dup3", [partOf(slot("pair"), 0), int(9), int(0)], "dup3", { result: slot("reader") }),
+      ...polled(slot("reader")),
+      say("nothing to read"),
+      steps.call(
+        "write",
+        [partOf(slot("pair"), 1), { type: "bytes", value: Buffer.from("x") }, int(1)],
+        "write",
+      ),
+      ...polled(slot("reader")),
+      say("not reached"),
+    ],
+    { status: 42, stdout: "nothing to read\n" },
+  ],
+  [
+    "a buffer keeps what a call put in it",
+    [
+      steps.open("/proc/version", O.O_RDONLY, fd),
+      steps.call("read", [valueOf(fd), { type: "buffer", name: "text", size: 16 }, int(13)], "read"),
+      steps.call("write", [int(1), { type: "buffer", name: "text", size: 16 }, int(13)], "write"),
+      sh("echo"),
+    ],
+    { stdout: "Linux version\n" },
+  ],
+  [
+    "a number that depends on the processor",
+    [
+      steps.openNameless(scratch, fd),
+      steps.write(fd, "1", "write"),
+      steps.linkOpen(fd, join(scratch, "linked"), { tolerate: [errno("EEXIST")] }),
+      sh(`cat '${join(scratch, "linked")}'`),
+    ],
+    { stdout: "1" },
+  ],
+  [
+    "strings in an array",
+    [
+      steps.call(
+        "execve",
+        [
+          string("/bin/sh"),
+          { type: "strings", value: ["sh", "-c", "echo $A"] },
+          { type: "strings", value: ["A=b"] },
+        ],
+        "execve",
+      ),
+    ],
+    { stdout: "b\n" },
+  ],
+  [
+    "NULL and the caller's environment",
+    [
+      steps.call("execve", [string("/usr/bin/env"), NULL, { type: "environ" }], "execve", {
+        onError: "ignore",
+      }),
+      sh("echo $MARK"),
+    ],
+    {},
+  ],
+];
+
+function polled(on: ReturnType<typeof slot>): CallStep[] {
+  const fields = [
+    { size: 4, value: on },
+    { size: 2, value: POLL.POLLIN },
+    { size: 2, value: 0 },
+  ] as const;
+  // Zeros. qemu writes what is left of the time back, and takes it for an error where it cannot, unlike the kernel.
+  const now = { type: "buffer", name: "now", size: 16 } as const;
+  return [
+    steps.call("ppoll", [{ type: "struct", fields, text: "" }, int(1), now, NULL, int(0)], "ppoll", {
+      endWhenPositive: true,
+    }),
+  ];
+}
+
+for (const { arch, needs: list } of processors) {
+  const reason = needs(...list);
+  const run = (title: string, check: () => void | Promise<void>): void =>
+    reason ? test.skip(`${title} (${reason})`, check) : test(title, check);
+  describe(arch, () => {
+    for (const [title, list, expected] of rows)
+      run(title, () => {
+        const ends = list.some(({ kind }) => kind === "exec" || kind === "wait");
+        const ran = launch(planOf(...list, ...(ends ? [] : [sh("echo not reached")])), arch);
+        expect(ran).toMatchObject({
+          status: expected.signal ? null : (expected.status ?? 0),
+          signal: expected.signal,
+          stderr: expected.stderr ?? "",
+          ...(expected.stdout !== undefined && { stdout: expected.stdout }),
+        });
+      });
+
+    run("the environment is handed on byte for byte", () => {
+      const shown = "od -An -v -tx1 /proc/$$/environ | tr -d ' \\n'";
+      const [first, ...rest] = launcher(planOf(sh(shown)), arch) as [string, ...string[]];
+      // Bytes that are no UTF-8 cannot come from this process.
+      const start = `exec env -i "B=$(printf '\\377')" A=2 "$@"`;
+      const { stdout } = runCommand(["sh", "-c", start, "sh", Bun.which(first)!, ...rest]);
+      expect(Buffer.from(stdout, "hex").toString("latin1")).toBe("B=\xff\0A=2\0");
+    });
+
+    run("a closed stderr costs the words alone", () => {
+      const words = launcher(planOf(missing(), sh("")), arch);
+      expect(runCommand(["sh", "-c", '"$@" 2>&-', "sh", ...words]).status).toBe(42);
+    });
+
+    run("it waits for its own child only", () => {
+      // A child that the shell left to it before it became the launcher.
+      const words = launcher(planOf(fork(sh("sleep 0.05; exit 8")), wait("signal")), arch);
+      expect(runCommand(["sh", "-c", '(exit 9) & exec "$@"', "sh", ...words]).status).toBe(8);
+    });
+
+    run("when the child stops, so does it, and both go on together", async () => {
+      const child = Bun.spawn(
+        launcher(planOf(fork(sh("echo $$; kill -STOP $$; exit 5")), wait("signal")), arch),
+        {
+          stdout: "pipe",
+        },
+      );
+      const state = (id: number): string => /\) (.)/.exec(readFileSync(`/proc/${id}/stat`, "utf8"))![1]!;
+      while (state(child.pid) !== "T") await Bun.sleep(2);
+      process.kill(child.pid, "SIGCONT");
+      expect(await child.exited).toBe(5);
+    });
+  });
+}
+
+describe("what a launcher cannot be made of", () => {
+  test("a string with a NUL inside", () => {
+    expect(() => launch(planOf(steps.chdir("a\0b"), sh("")), "x64")).toThrow("NUL");
+  });
+  test("a plan that is larger than its place", () => {
+    expect(() => launch(planOf(sh("", "x".repeat(5_000_000))), "x64")).toThrow("too large");
+  });
+});
