@@ -404,7 +404,9 @@ for (const { arch, needs: list } of processors) {
       // Bytes that are no UTF-8 cannot come from this process.
       const start = `exec env -i "B=$(printf '\\377')" A=2 "$@"`;
       const { stdout } = runCommand(["sh", "-c", start, "sh", Bun.which(first)!, ...rest]);
-      expect(Buffer.from(stdout, "hex").toString("latin1")).toBe("B=\xff\0A=2\0");
+      const words = Buffer.from(stdout, "hex").toString("latin1").split("\0");
+      // qemu hands them on in another order.
+      expect(words.sort()).toEqual(["", "A=2", "B=\xff"]);
     });
 
     run("a closed stderr costs the words alone", () => {

@@ -1,0 +1,368 @@
+// unshare's plans: a line of options and a host that exists only here, and the calls that come of it.
+
+import { describe, expect, test } from "bun:test";
+import { UsageError } from "../../src/abi/errors.ts";
+import { errno } from "../../src/abi/errno.ts";
+import { explain, explainJson, explainLines } from "../../src/backends/explain.ts";
+import { parse } from "../../src/cli/getopt.ts";
+import { unshare, unshareRequest } from "../../src/commands/unshare.ts";
+import { fixtureHost } from "../../src/host/fixture.ts";
+import type { Host } from "../../src/host/host.ts";
+import { planUnshare } from "../../src/namespaces/unshare.ts";
+import { checkPlan } from "../../src/plan/check.ts";
+import type { Plan } from "../../src/plan/plan.ts";
+import { hintOf } from "../support/steps.ts";
+
+const accounts = {
+  "/etc/passwd":
+    "root:x:0:0:root:/root:/bin/bash\ndaemon:x:1:1::/:/usr/sbin/nologin\nann:x:1000:1000::/home/ann:/bin/zsh\n",
+  "/etc/group": "root:x:0:\ndaemon:x:1:\nstaff:x:50:ann\n",
+};
+const root = fixtureHost({ files: accounts });
+const ann = fixtureHost({ euid: 1000, egid: 1001, files: accounts });
+
+const planOf = (line: string, host: Host): Plan => {
+  const words = line === "" ? [] : line.split(" ");
+  const { options, operands } = parse(unshare.definition.args, words, { name: "nsk unshare" });
+  return planUnshare("nsk unshare", unshareRequest(options, operands, host), host);
+};
+
+/**
+ * Explained calls in short: `FILE < VALUE` for open, write and close, and `exec WORDS` for all candidates. Lines of a
+ * child are indented.
+ */
+const short = (plan: Plan): string[] => {
+  const out: string[] = [];
+  let file = "";
+  for (const { depth, text, heading } of explainLines(plan.steps)) {
+    if (heading || text === "close(fd)") continue;
+    const indent = "  ".repeat(depth);
+    const opened = /^openat\(AT_FDCWD, "(.*)", O_WRONLY\|O_CLOEXEC\) = fd$/.exec(text);
+    const written = /^write\(fd, "(.*)", (\d+)\)$/.exec(text);
+    const executed = /^execve\(".*?", \[(.*)\], environ\)$/.exec(text);
+    if (opened) file = opened[1]!;
+    else if (written) out.push(`${indent}${file} < ${written[1]}`);
+    else if (executed) {
+      const line = `${indent}exec ${executed[1]!.replaceAll('"', "").replaceAll(",", "")}`;
+      if (out.at(-1) !== line) out.push(line);
+    } else out.push(indent + text);
+  }
+  return out;
+};
+
+const PRIVATE = 'mount("none", "/", NULL, MS_REC|MS_PRIVATE, NULL)';
+const PROC = 'mount("proc", "/proc", "proc", MS_NOSUID|MS_NODEV|MS_NOEXEC, NULL)';
+const USER = "unshare(CLONE_NEWUSER)";
+const mapped = (uid: string, gid: string): string[] => [
+  `/proc/self/uid_map < ${uid}`,
+  "/proc/self/setgroups < deny",
+  `/proc/self/gid_map < ${gid}`,
+];
+const indented = (lines: readonly string[]): string[] => lines.map((line) => `  ${line}`);
+const forked = (...inside: string[]): string[] => [
+  'prctl(PR_SET_NAME, "nsk")',
+  "rt_sigprocmask(SIG_BLOCK, [INT TERM], mask, 8)",
+  "clone(child_stack=NULL, flags=SIGCHLD) = pid",
+  ...indented(["rt_sigprocmask(SIG_SETMASK, mask, NULL, 8)", ...inside]),
+  "wait4(pid, status, WUNTRACED, NULL) = pid",
+];
+const killed = (signal: string, ...inside: string[]): string[] => [
+  'prctl(PR_SET_NAME, "nsk")',
+  "rt_sigprocmask(SIG_BLOCK, [INT TERM], mask, 8)",
+  "getpid() = self",
+  "pidfd_open(self, 0) = parent",
+  "clone(child_stack=NULL, flags=SIGCHLD) = pid",
+  ...indented([
+    `prctl(PR_SET_PDEATHSIG, ${signal})`,
+    "ppoll([{fd=parent, events=POLLIN}], 1, {tv_sec=0, tv_nsec=0}, NULL, 0)",
+    "rt_sigprocmask(SIG_SETMASK, mask, NULL, 8)",
+    ...inside,
+  ]),
+  "wait4(pid, status, WUNTRACED, NULL) = pid",
+];
+
+const rows: readonly [line: string, host: Host, calls: readonly string[]][] = [
+  ["true", root, ["exec true"]],
+  ["-- -x", root, ["exec -x"]],
+  ["-m ls -la", root, ["unshare(CLONE_NEWNS)", PRIVATE, "exec ls -la"]],
+  ["--mount ls --user", root, ["unshare(CLONE_NEWNS)", PRIVATE, "exec ls --user"]],
+  ["-u true", root, ["unshare(CLONE_NEWUTS)", "exec true"]],
+  ["-i true", root, ["unshare(CLONE_NEWIPC)", "exec true"]],
+  ["-n true", root, ["unshare(CLONE_NEWNET)", "exec true"]],
+  ["-p true", root, ["unshare(CLONE_NEWPID)", "exec true"]],
+  ["-U true", root, [USER, "exec true"]],
+  ["-C true", root, ["unshare(CLONE_NEWCGROUP)", "exec true"]],
+  ["-T true", root, ["unshare(CLONE_NEWTIME)", "exec true"]],
+  [
+    "-TCUpniu true",
+    root,
+    [
+      "unshare(CLONE_NEWTIME|CLONE_NEWCGROUP|CLONE_NEWUTS|CLONE_NEWIPC|CLONE_NEWUSER|CLONE_NEWPID|CLONE_NEWNET)",
+      "exec true",
+    ],
+  ],
+  ["-f true", root, forked("exec true")],
+  ["-pf true", root, ["unshare(CLONE_NEWPID)", ...forked("exec true")]],
+  ["-r true", root, [USER, ...mapped("0 0 1", "0 0 1"), "exec true"]],
+  ["-r true", ann, [USER, ...mapped("0 1000 1", "0 1001 1"), "exec true"]],
+  ["-c true", ann, [USER, ...mapped("1000 1000 1", "1001 1001 1"), "exec true"]],
+  ["-rc true", ann, [USER, ...mapped("0 1000 1", "0 1001 1"), "exec true"]],
+  ["--map-user=7 true", ann, [USER, "/proc/self/uid_map < 7 1000 1", "exec true"]],
+  ["--map-user daemon true", ann, [USER, "/proc/self/uid_map < 1 1000 1", "exec true"]],
+  ["--map-user=4294967294 true", ann, [USER, "/proc/self/uid_map < 4294967294 1000 1", "exec true"]],
+  [
+    "--map-group=staff true",
+    ann,
+    [USER, "/proc/self/setgroups < deny", "/proc/self/gid_map < 50 1001 1", "exec true"],
+  ],
+  ["--map-user=1 --map-group=2 true", ann, [USER, ...mapped("1 1000 1", "2 1001 1"), "exec true"]],
+  ["-U --setgroups=deny true", ann, [USER, "/proc/self/setgroups < deny", "exec true"]],
+  ["-U --setgroups allow true", ann, [USER, "/proc/self/setgroups < allow", "exec true"]],
+  ["-r --setgroups=deny true", ann, [USER, ...mapped("0 1000 1", "0 1001 1"), "exec true"]],
+  ["--mount-proc true", root, ["unshare(CLONE_NEWNS)", PRIVATE, PROC, "exec true"]],
+  [
+    "--mount-proc=/mnt true",
+    root,
+    ["unshare(CLONE_NEWNS)", PRIVATE, PROC.replace('"/proc"', '"/mnt"'), "exec true"],
+  ],
+  [
+    "-Ur --mount-proc true",
+    root,
+    ["unshare(CLONE_NEWNS|CLONE_NEWUSER)", ...mapped("0 0 1", "0 0 1"), PRIVATE, PROC, "exec true"],
+  ],
+  [
+    "-Urpf --mount-proc true",
+    ann,
+    [
+      "unshare(CLONE_NEWNS|CLONE_NEWUSER|CLONE_NEWPID)",
+      ...forked(...mapped("0 1000 1", "0 1001 1"), PRIVATE, PROC, "exec true"),
+    ],
+  ],
+  ["-m --propagation=private true", root, ["unshare(CLONE_NEWNS)", PRIVATE, "exec true"]],
+  [
+    "-m --propagation=slave true",
+    root,
+    ["unshare(CLONE_NEWNS)", PRIVATE.replace("PRIVATE", "SLAVE"), "exec true"],
+  ],
+  [
+    "-m --propagation=shared true",
+    root,
+    ["unshare(CLONE_NEWNS)", PRIVATE.replace("PRIVATE", "SHARED"), "exec true"],
+  ],
+  ["-m --propagation unchanged true", root, ["unshare(CLONE_NEWNS)", "exec true"]],
+  ["--propagation=shared true", root, ["exec true"]],
+  ["--kill-child true", root, killed("SIGKILL", "exec true")],
+  ["--kill-child=TERM true", root, killed("SIGTERM", "exec true")],
+  ["--kill-child=sigint true", root, killed("SIGINT", "exec true")],
+  ["--kill-child=1 true", root, killed("SIGHUP", "exec true")],
+  ["--kill-child=34 true", root, killed("SIGRT_2", "exec true")],
+  ["-fp --kill-child true", root, ["unshare(CLONE_NEWPID)", ...killed("SIGKILL", "exec true")]],
+  ["-R /r true", root, ['chroot("/r")', 'chdir("/")', "exec true"]],
+  ["-w /w true", root, ['chdir("/w")', "exec true"]],
+  ["-R /r -w /w true", root, ['chroot("/r")', 'chdir("/w")', "exec true"]],
+  ["-S 5 true", root, ["setuid(5)", "exec true"]],
+  ["-G 6 true", root, ["setgroups(0, NULL)", "setgid(6)", "exec true"]],
+  ["-S 5 -G 6 true", root, ["setgroups(0, NULL)", "setgid(6)", "setuid(5)", "exec true"]],
+  [
+    "-mR /r -w /w --mount-proc -S 5 -G 6 true",
+    root,
+    [
+      "unshare(CLONE_NEWNS)",
+      PRIVATE,
+      'chroot("/r")',
+      'chdir("/w")',
+      PROC,
+      "setgroups(0, NULL)",
+      "setgid(6)",
+      "setuid(5)",
+      "exec true",
+    ],
+  ],
+  // The shell of the environment, else of the user, else sh, as a login shell.
+  ["", root, ["exec -bash"]],
+  ["-u", root, ["unshare(CLONE_NEWUTS)", "exec -bash"]],
+  ["", fixtureHost({ euid: 1000, env: {}, files: accounts }), ["exec -zsh"]],
+  ["", fixtureHost({ euid: 1000, env: { SHELL: "" }, files: accounts }), ["exec -zsh"]],
+  ["", fixtureHost({ euid: 1000, env: {} }), ["exec -sh"]],
+  ["", fixtureHost({ env: { SHELL: "fish" } }), ["exec -fish"]],
+];
+
+describe("unshare", () => {
+  for (const [line, host, calls] of rows)
+    test(`${host.euid === 0 ? "#" : "$"} unshare ${line}`, () => {
+      const plan = planOf(line, host);
+      expect(short(plan)).toEqual([...calls]);
+      expect(() => checkPlan(plan)).not.toThrow();
+    });
+
+  test("the program is searched along the caller's PATH", () => {
+    const candidates = (line: string, host: Host): readonly string[] => {
+      const last = planOf(line, host).steps.at(-1)!;
+      return last.kind === "exec" ? last.candidates : [];
+    };
+    expect(candidates("true", root)).toEqual(["/usr/bin/true", "/bin/true"]);
+    expect(candidates("./true", root)).toEqual(["./true"]);
+    expect(candidates("", root)).toEqual(["/bin/bash"]);
+  });
+  test("a plan reads accounts only for a name", () => {
+    const read: string[] = [];
+    const host: Host = { ...root, read: (path) => (read.push(path), root.read(path)) };
+    planOf("-Urmpf --mount-proc true", host);
+    expect(read).toEqual([]);
+  });
+});
+
+describe("bad values", () => {
+  const bad: readonly [line: string, message: string][] = [
+    ["--map-user=nobody-here true", "failed to parse uid: 'nobody-here'"],
+    ["--map-user= true", "failed to parse uid: ''"],
+    ["--map-user=-1 true", "failed to parse uid: '-1'"],
+    ["--map-user=4294967295 true", "failed to parse uid: '4294967295'"],
+    ["--map-group=1x true", "failed to parse gid: '1x'"],
+    ["-S daemon true", "failed to parse uid: 'daemon'"],
+    ["-G 0x1 true", "failed to parse gid: '0x1'"],
+    ["-S 99999999999 true", "failed to parse uid: '99999999999'"],
+    ["--propagation=none true", "unsupported propagation mode: none"],
+    ["--propagation=pri true", "unsupported propagation mode: pri"],
+    ["--setgroups=maybe true", "unsupported --setgroups argument 'maybe'"],
+    ["--kill-child=NOPE true", "unknown signal: NOPE"],
+    ["--kill-child=0 true", "unknown signal: 0"],
+    ["--kill-child=65 true", "unknown signal: 65"],
+    ["-r --setgroups=allow true", "options --setgroups=allow and --map-root-user are mutually exclusive"],
+    ["-c --setgroups=allow true", "options --setgroups=allow and --map-current-user are mutually exclusive"],
+    [
+      "--map-group=0 --setgroups=allow true",
+      "options --setgroups=allow and --map-group are mutually exclusive",
+    ],
+  ];
+  for (const [line, message] of bad)
+    test(line, () => {
+      let found: unknown;
+      try {
+        planOf(line, root);
+      } catch (error) {
+        found = error;
+      }
+      expect(found).toBeInstanceOf(UsageError);
+      expect((found as UsageError).message).toBe(message);
+    });
+});
+
+describe("hints", () => {
+  const forbidden = {
+    "/proc/sys/user/max_user_namespaces": "max_user_namespaces is 0",
+    "/proc/sys/kernel/unprivileged_userns_clone": "kernel.unprivileged_userns_clone is 0",
+    "/proc/sys/kernel/apparmor_restrict_unprivileged_userns": "apparmor_restrict_unprivileged_userns is 1",
+  } as const;
+  const withFile = (euid: number, path: string, text: string): Host =>
+    fixtureHost({ euid, files: { [path]: text } });
+  const hint = (
+    line: string,
+    host: Host,
+    call: "unshare" | "openat" | "mount" | "clone",
+    error: "EPERM" | "ENOSPC" | "EINVAL" | "ENOMEM",
+  ) =>
+    hintOf(
+      planOf(line, host).steps.flatMap((step) => (step.kind === "fork" ? step.child : [step])),
+      call,
+      errno(error),
+    );
+
+  for (const [path, words] of Object.entries(forbidden)) {
+    const value = words.at(-1)!;
+    test(`${path} forbids user namespaces`, () => {
+      const host = withFile(1000, path, `${value}\n`);
+      expect(hint("-U true", host, "unshare", "EPERM")).toContain(words);
+      expect(hint("-Ur true", host, "openat", "EPERM")).toContain(words);
+    });
+    test(`${path} is not to blame when it allows them, or for root`, () => {
+      const other = withFile(1000, path, value === "0" ? "1000\n" : "0\n");
+      expect(hint("-U true", other, "unshare", "EPERM")).toContain("chroot");
+      expect(hint("-U true", withFile(0, path, `${value}\n`), "unshare", "EPERM")).toContain("chroot");
+    });
+  }
+  test("a kind that needs privilege", () => {
+    expect(hint("-m true", ann, "unshare", "EPERM")).toContain("--map-root-user (-Ur)");
+    expect(hint("-m true", root, "unshare", "EPERM")).toContain("CAP_SYS_ADMIN");
+  });
+  test("a limit, a kernel without the kind, a proc that may not be mounted", () => {
+    expect(hint("-n true", ann, "unshare", "ENOSPC")).toContain("/proc/sys/user");
+    expect(hint("-T true", root, "unshare", "EINVAL")).toContain("does not know");
+    expect(hint("--mount-proc true", root, "mount", "EPERM")).toContain("--pid --fork");
+  });
+});
+
+describe("explain", () => {
+  const lines = ["true", "-Urmpf --mount-proc true", "--kill-child -w /tmp -S 1 -G 2 sh -c exit"];
+
+  test("calls in columns, with a reason each, the child's indented", () => {
+    expect(`\n${explain(planOf("-Upf --map-user=0 true", ann))}`).toMatchInlineSnapshot(`
+      "
+      unshare(CLONE_NEWUSER|CLONE_NEWPID)                               # new namespaces: user, pid
+      prctl(PR_SET_NAME, "nsk")                                         # what ps shows of the process that waits
+      rt_sigprocmask(SIG_BLOCK, [INT TERM], mask, 8)                    # while it waits these are for the child alone
+      clone(child_stack=NULL, flags=SIGCHLD) = pid                      # a new PID namespace begins with the first child, as its process 1
+        # the child:
+        rt_sigprocmask(SIG_SETMASK, mask, NULL, 8)                      # the program gets the signals as the caller had them
+        openat(AT_FDCWD, "/proc/self/uid_map", O_WRONLY|O_CLOEXEC) = fd  # user 1000 outside is 0 inside
+        write(fd, "0 1000 1", 8)
+        close(fd)
+        execve("/usr/bin/true", ["true"], environ)                      # become the program
+        execve("/bin/true", ["true"], environ)                          # or this, when it is not there
+      # the parent:
+      wait4(pid, status, WUNTRACED, NULL) = pid                         # wait for the child, and end as it ended
+      "
+    `);
+  });
+  test("the JSON says the same calls as the text", () => {
+    interface Json {
+      readonly text?: string;
+      readonly call: string;
+      readonly flags?: string;
+      readonly child?: readonly Json[];
+      readonly candidates?: readonly string[];
+    }
+    const flat = (steps: readonly Json[]): string[] =>
+      steps.flatMap((step) => {
+        if (step.text !== undefined) return [step.text];
+        if (step.candidates) return step.candidates.map((file) => `execve ${file}`);
+        return [step.call, ...flat(step.child ?? [])];
+      });
+    for (const line of lines) {
+      const plan = planOf(line, root);
+      const { steps } = JSON.parse(JSON.stringify(explainJson(plan))) as { steps: Json[] };
+      const text = explainLines(plan.steps)
+        .filter(({ heading }) => !heading)
+        .map(({ text }) =>
+          text.replace(/^(clone|wait4)\(.*$/, "$1").replace(/^execve\("(.*?)".*$/, "execve $1"),
+        );
+      expect(flat(steps)).toEqual(text);
+    }
+  });
+  test("the first call of every group has a reason", () => {
+    for (const line of lines) {
+      const all = explainLines(planOf(line, root).steps).filter(({ heading }) => !heading);
+      const silent = all.filter(
+        ({ text, reason }) => !reason && !/^(write|close|pidfd_open|setgid|setuid|getpid)\(/.test(text),
+      );
+      expect(silent.map(({ text }) => text)).toEqual([]);
+    }
+  });
+  test("bytes and letters of all scripts can be told apart", () => {
+    const plan: Plan = {
+      name: "test",
+      failure: 1,
+      steps: [
+        {
+          kind: "exec",
+          program: "p",
+          argv: ['"', "\\", "\\x41", "A", "\x01", "\n\t\r", "ä€😀", "\x85", "\udcff"],
+          candidates: ["/p"],
+        },
+      ],
+    };
+    expect(explain(plan).trim()).toBe(
+      'execve("/p", ["\\"", "\\\\", "\\\\x41", "A", "\\x01", "\\n\\t\\r", "ä€😀", "\\xc2\\x85", "\\xff"], environ)',
+    );
+  });
+});
