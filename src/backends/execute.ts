@@ -43,7 +43,7 @@ export const execute = (plan: Plan, arch: Arch): never => {
   const argv = pointers(args);
   const envp = pointers(environ);
   const empty = cString("");
-  restoreCallerState();
+  restoreCallerState(plan.descriptors ?? "all");
   return tryExecutables(launcher, (fd) => {
     const result = syscall("execveat", fd, address(empty), address(argv), address(envp), AT.AT_EMPTY_PATH);
     if (result !== -errno("ENOENT")) return result;

@@ -73,6 +73,8 @@ export const planContainer = (name: string, container: Container, host: Host): P
   return {
     name,
     failure: 125,
+    // Not only the program: a directory of the caller's would be a way out for `-w /proc/self/fd/N` (CVE-2024-21626).
+    descriptors: "standard",
     steps: [
       ...record(container),
       ...limits.create,

@@ -69,5 +69,7 @@ export interface Plan {
   readonly name: string;
   /** The exit status when a step fails that has none of its own. */
   readonly failure: number;
+  /** Whose descriptors the plan's processes get: all that the caller left open (unless given), or 0, 1 and 2 alone. */
+  readonly descriptors?: "all" | "standard";
   readonly steps: readonly Step[];
 }

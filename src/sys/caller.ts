@@ -2,7 +2,7 @@
 // and that a program must get back as it was (docs: "What Bun changes").
 
 import { decode } from "../abi/bytes.ts";
-import { FD, RLIMIT_NOFILE, SIG } from "../abi/flags.ts";
+import { CLOSE_RANGE_CLOEXEC, FD, RLIMIT_NOFILE, SIG } from "../abi/flags.ts";
 import { address, listDirectory, readFile, readLink, syscall } from "./linux.ts";
 
 /** The words of a NUL-separated file of /proc. */
@@ -38,10 +38,10 @@ const callerSoftLimit = (hard: number): number | undefined => {
 
 /**
  * Undoes what Bun did to this process at its start, so that the program to be executed finds the caller's state:
- * SIGPIPE and SIGXFSZ at their default, the soft RLIMIT_NOFILE, and inherited descriptors open across execve(2).
- * Only for a process that is about to be replaced.
+ * SIGPIPE and SIGXFSZ at their default, the soft RLIMIT_NOFILE, and inherited descriptors open across execve(2), or
+ * with `standard` none but 0, 1 and 2. Only for a process that is about to be replaced.
  */
-export const restoreCallerState = (): void => {
+export const restoreCallerState = (descriptors: "all" | "standard"): void => {
   // struct kernel_sigaction, all zero: SIG_DFL, no flags, empty mask.
   const defaultAction = new Uint8Array(32);
   syscall("rt_sigaction", SIG.SIGPIPE, address(defaultAction), 0, 8);
@@ -55,7 +55,8 @@ export const restoreCallerState = (): void => {
     syscall("prlimit64", 0, RLIMIT_NOFILE, address(limit), 0);
   }
 
-  for (const fd of inheritedDescriptors()) syscall("fcntl", fd, FD.F_SETFD, 0);
+  if (descriptors === "standard") syscall("close_range", 3, 0xffffffff, CLOSE_RANGE_CLOEXEC);
+  else for (const fd of inheritedDescriptors()) syscall("fcntl", fd, FD.F_SETFD, 0);
 };
 
 /** Bun's own descriptors look like these; everything else from 3 up that is open came from the caller. */
