@@ -2,10 +2,13 @@
 
 import { cString, decode } from "../abi/bytes.ts";
 import { errno } from "../abi/errno.ts";
-import { AT, AT_FDCWD, LOCK, O, SIG } from "../abi/flags.ts";
+import { AT, AT_FDCWD, LOCK, O, POLL, SIG } from "../abi/flags.ts";
 import { address, close, listDirectory, open, readAll, readFile, syscall, writeAll } from "../sys/linux.ts";
 
-/** Ends what still runs in the recorded groups, and removes groups and records. Quiet: nobody waits for the result. */
+/**
+ * Ends what still runs of containers whose supervisor is dead, and removes their groups and records. Quiet: nobody waits
+ * for the result, and what cannot be done now is left to the next run.
+ */
 export const removeLeftovers = (state: string): void => {
   const names = listDirectory(state);
   if (typeof names === "number") return;
@@ -16,9 +19,12 @@ export const removeLeftovers = (state: string): void => {
     if (record < 0) continue;
     if (syscall("flock", record, LOCK.LOCK_EX | LOCK.LOCK_NB) === 0) {
       const text = readAll(record);
+      const lines = typeof text === "number" ? [] : decode(text).split("\n").filter(Boolean);
       // Groups stand in the order in which they were made: children after their parents.
-      const groups = typeof text === "number" ? [] : decode(text).split("\n").filter(Boolean).reverse();
-      if (groups.map(removeGroup).every(Boolean)) remove(path, 0);
+      const groups = lines.filter((line) => line.startsWith("/")).reverse();
+      const first = lines.find((line) => /^\d/.test(line));
+      if ((first === undefined || endProcess(first)) && groups.map(removeGroup).every(Boolean))
+        remove(path, 0);
     }
     close(record);
   }
@@ -27,6 +33,35 @@ export const removeLeftovers = (state: string): void => {
 const remove = (path: string, flags: number): number => {
   const name = cString(path);
   return syscall("unlinkat", AT_FDCWD, address(name), flags);
+};
+
+/** When a process started, in clock ticks since the machine did, from its line in /proc. @see proc_pid_stat(5) */
+const startTime = (line: string): string | undefined => line.slice(line.lastIndexOf(")") + 2).split(" ")[19];
+
+/**
+ * Ends a container's first process, and with it all others, when it is still the recorded one: a program that changes
+ * its user loses the signal that its supervisor's death should have sent. Whether it is gone.
+ */
+const endProcess = (recorded: string): boolean => {
+  const pid = Number.parseInt(recorded, 10);
+  const process = syscall("pidfd_open", pid, 0);
+  if (process < 0 && process !== -errno("ENOSYS")) return true;
+  // Read with the descriptor at hand: from here on the number cannot become another process unseen.
+  const now = readFile(`/proc/${pid}/stat`);
+  const isSame = now !== undefined && startTime(decode(now)) === startTime(recorded);
+  if (isSame && process < 0) syscall("kill", pid, SIG.SIGKILL); // before Linux 5.3
+  if (isSame && process >= 0) syscall("pidfd_send_signal", process, SIG.SIGKILL, 0, 0);
+  const isGone = !isSame || process < 0 || waitUntilReadable(process);
+  if (process >= 0) close(process);
+  return isGone;
+};
+
+/** Whether a process ends within the time that {@link removeGroup} takes at most. @see pidfd_open(2) */
+const waitUntilReadable = (process: number): boolean => {
+  const poll = Int32Array.of(process, POLL.POLLIN); // struct pollfd
+  const seconds = BigInt(Math.ceil((PAUSE * ATTEMPTS) / 1000));
+  const patience = BigUint64Array.of(seconds, 0n); // struct timespec
+  return syscall("ppoll", address(poll), 1, address(patience), 0, 0) === 1;
 };
 
 /** Milliseconds to wait between attempts, and how many of them: processes need a moment to die. */

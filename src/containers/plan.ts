@@ -51,6 +51,7 @@ const NAMESPACE_FLAGS = {
 const supervisor = slot("supervisor");
 const mask = slot("mask");
 const pair = slot("pair");
+const record = slot("record");
 
 export const planContainer = (name: string, container: Container, host: Host): Plan => {
   const { config, limits } = container;
@@ -76,9 +77,12 @@ export const planContainer = (name: string, container: Container, host: Host): P
     // Not only the program: a directory of the caller's would be a way out for `-w /proc/self/fd/N` (CVE-2024-21626).
     descriptors: "standard",
     steps: [
-      ...record(container),
+      ...openRecord(container),
       ...limits.create,
       steps.setName("nsk"),
+      steps.defaultSignal(SIG.SIGCHLD, {
+        reason: "a caller that ignores it would leave nothing to wait for",
+      }),
       steps.blockSignals("all", mask, { reason: "the supervisor reads signals from a descriptor instead" }),
       steps.signalDescriptor(signals),
       ...steps.openSelf(supervisor),
@@ -105,8 +109,7 @@ export const planContainer = (name: string, container: Container, host: Host): P
  * A file that says what to remove, locked as long as the supervisor lives: the next run finds those of dead ones. It is
  * locked and filled before it has a name, so that nobody ever sees it half-made.
  */
-const record = ({ id, limits }: Container): CallStep[] => {
-  const file = slot("record");
+const openRecord = ({ id, limits }: Container): CallStep[] => {
   const path = `${STATE}/${id}`;
   return [
     steps.ensureDirectory(STATE, 0o700, {
@@ -116,12 +119,12 @@ const record = ({ id, limits }: Container): CallStep[] => {
         [errno("EROFS")]: "a container's records need a writable /run",
       },
     }),
-    steps.openNameless(STATE, file),
-    steps.lock(file, { title: `lock ${path}` }),
+    steps.openNameless(STATE, record),
+    steps.lock(record, { title: `lock ${path}` }),
     ...(limits.groups.length
-      ? [steps.write(file, limits.groups.map((group) => `${group}\n`).join(""), `write ${path}`)]
+      ? [steps.write(record, limits.groups.map((group) => `${group}\n`).join(""), `write ${path}`)]
       : []),
-    steps.linkOpen(file, path, { undo: steps.unlink(path) }),
+    steps.linkOpen(record, path, { undo: steps.unlink(path) }),
   ];
 };
 
@@ -130,6 +133,9 @@ const child = (container: Container, host: Host): Step[] => {
   const { process, linux } = config;
   return [
     ...steps.dieWithParent(SIG.SIGKILL, supervisor),
+    ...steps.appendIdentity(record, {
+      reason: "whom the next run ends, should the supervisor be killed and this live on",
+    }),
     steps.setsid({ reason: "signals of the caller's terminal go to the supervisor alone" }),
     ...limits.join,
     ...(linux.namespaces.includes("cgroup")

@@ -56,6 +56,7 @@ const forked = (request: UnshareRequest, inside: readonly Step[]): Step[] => {
   const { killChild } = request;
   return [
     steps.setName("nsk", { reason: "what ps shows of the process that waits" }),
+    steps.defaultSignal(SIG.SIGCHLD, { reason: "a caller that ignores it would leave nothing to wait for" }),
     steps.blockSignals([SIG.SIGINT, SIG.SIGTERM], mask, {
       reason: "while it waits these are for the child alone",
     }),

@@ -251,6 +251,21 @@ export const signalDescriptor = (result: Slot, about?: About): CallStep =>
     { result, ...about },
   );
 
+/** `rt_sigaction(signal, {SIG_DFL}, NULL, 8)`. @see sigaction(2) */
+export const defaultSignal = (signal: number, about?: About): CallStep =>
+  call(
+    "rt_sigaction",
+    [
+      int(signal, signalName(signal)),
+      // struct kernel_sigaction
+      { type: "bytes", value: new Uint8Array(32), text: "{sa_handler=SIG_DFL, sa_mask=[], sa_flags=0}" },
+      NULL,
+      SIGSET,
+    ],
+    "rt_sigaction",
+    about,
+  );
+
 /** `rt_sigaction(signal, {SIG_IGN}, NULL, 8)`. @see sigaction(2) */
 export const ignoreSignal = (signal: number): CallStep => {
   const value = new Uint8Array(32); // struct kernel_sigaction
@@ -320,6 +335,22 @@ export const dieWithParent = (signal: number, parent: Slot): CallStep[] => {
       "ppoll",
       { reason: "unless it is dead already: then end here", endWhenPositive: true },
     ),
+  ];
+};
+
+/**
+ * Appends a process's line of /proc to the open file `to`: process id and start time together name it for as long as
+ * the machine runs. Where no /proc shows the process, nothing is appended. @see proc_pid_stat(5)
+ */
+export const appendIdentity = (to: Slot, about?: About): CallStep[] => {
+  const [stat, length] = [slot("stat"), slot("length")];
+  const line: Arg = { type: "buffer", name: "line", size: 1024 };
+  const quiet = { onError: "ignore" } as const;
+  return [
+    open("/proc/self/stat", O.O_RDONLY | O.O_CLOEXEC, stat, { ...about, ...quiet }),
+    call("read", [valueOf(stat), line, int(1024)], "read /proc/self/stat", { ...quiet, result: length }),
+    call("write", [valueOf(to), line, valueOf(length)], "write the record", quiet),
+    close(stat, quiet),
   ];
 };
 

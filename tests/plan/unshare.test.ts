@@ -59,8 +59,10 @@ const mapped = (uid: string, gid: string): string[] => [
   `/proc/self/gid_map < ${gid}`,
 ];
 const indented = (lines: readonly string[]): string[] => lines.map((line) => `  ${line}`);
+const DEFAULT_SIGCHLD = "rt_sigaction(SIGCHLD, {sa_handler=SIG_DFL, sa_mask=[], sa_flags=0}, NULL, 8)";
 const forked = (...inside: string[]): string[] => [
   'prctl(PR_SET_NAME, "nsk")',
+  DEFAULT_SIGCHLD,
   "rt_sigprocmask(SIG_BLOCK, [INT TERM], mask, 8)",
   "clone(child_stack=NULL, flags=SIGCHLD) = pid",
   ...indented(["rt_sigprocmask(SIG_SETMASK, mask, NULL, 8)", ...inside]),
@@ -68,6 +70,7 @@ const forked = (...inside: string[]): string[] => [
 ];
 const killed = (signal: string, ...inside: string[]): string[] => [
   'prctl(PR_SET_NAME, "nsk")',
+  DEFAULT_SIGCHLD,
   "rt_sigprocmask(SIG_BLOCK, [INT TERM], mask, 8)",
   "getpid() = self",
   "pidfd_open(self, 0) = parent",
@@ -300,6 +303,7 @@ describe("explain", () => {
       "
       unshare(CLONE_NEWUSER|CLONE_NEWPID)                               # new namespaces: user, pid
       prctl(PR_SET_NAME, "nsk")                                         # what ps shows of the process that waits
+      rt_sigaction(SIGCHLD, {sa_handler=SIG_DFL, sa_mask=[], sa_flags=0}, NULL, 8)  # a caller that ignores it would leave nothing to wait for
       rt_sigprocmask(SIG_BLOCK, [INT TERM], mask, 8)                    # while it waits these are for the child alone
       clone(child_stack=NULL, flags=SIGCHLD) = pid                      # a new PID namespace begins with the first child, as its process 1
         # the child:

@@ -8,6 +8,7 @@ import type { Operand, Variable } from "./ops.ts";
 import { stopSelf } from "./runtime.ts";
 
 const WNOHANG = 1;
+const SIG_IGN = 1;
 const F_SETFL = 4;
 const O_NONBLOCK = 0o4000;
 
@@ -26,17 +27,15 @@ export const superviseRoutine = (lowering: Lowering, step: SuperviseStep): void 
   const signals = slotVariable(lowering, step.signals.slot);
   const terminal =
     step.terminal && relay(lowering, slotVariable(lowering, step.terminal.master.slot), step.terminal.input);
-  const [loop, signaled, ended, broken] = ["supervise", "signaled", "ended", "broken"].map((hint) => b.fresh(hint)) as [
-    string,
-    string,
-    string,
-    string,
-  ];
+  const [loop, signaled, ended, broken] = ["supervise", "signaled", "ended", "broken"].map((hint) =>
+    b.fresh(hint),
+  ) as [string, string, string, string];
   const poll = b.buffer(8 * 3);
   const info = b.buffer(128);
+  const action = b.buffer(32);
 
   const [patience, signal, ignored] = [b.variable("patience"), b.variable("signal"), b.variable("ignored")];
-  const waitStatus = b.variable("wait status");
+  const [waitStatus, handler] = [b.variable("wait status"), b.variable("handler")];
   b.move(patience, PATIENCE);
   terminal?.start();
 
@@ -70,6 +69,10 @@ export const superviseRoutine = (lowering: Lowering, step: SuperviseStep): void 
     b.load(waitStatus, waitStatus.at, 4);
     b.jump(ended);
   });
+  // A blocked signal arrives although it is ignored: nohup's SIGHUP, the SIGINT of a script's background job.
+  b.syscall("rt_sigaction", [signal, 0, action, 8], ignored);
+  b.load(handler, action, 8);
+  b.branch("eq", handler, SIG_IGN, loop);
   // The terminal is gone, and nobody is left to stop the container by hand.
   on([SIG.SIGHUP], () => b.syscall("kill", [pid, SIG.SIGKILL], ignored));
   on([SIG.SIGTSTP, SIG.SIGTTIN, SIG.SIGTTOU], () => {
@@ -248,16 +251,9 @@ const relay = (lowering: Lowering, master: Variable, stdin: boolean) => {
     },
     carry: (poll: number): void => {
       const names = ["output", "gone", "noOutput", "writeOut", "noWrite", "readIn", "noRead", "end"];
-      const [output, gone, noOutput, writeOut, noWrite, readIn, noRead, end] = names.map((hint) => b.fresh(hint)) as [
-        string,
-        string,
-        string,
-        string,
-        string,
-        string,
-        string,
-        string,
-      ];
+      const [output, gone, noOutput, writeOut, noWrite, readIn, noRead, end] = names.map((hint) =>
+        b.fresh(hint),
+      ) as [string, string, string, string, string, string, string, string];
       readyTo(lowering, poll, 2, POLL.POLLOUT, writeOut);
       b.jump(noWrite);
       b.label(writeOut);
