@@ -1,0 +1,377 @@
+// What a user of `nsk run` sees inside, and what a container cannot do. How it ends, and what stays, is in
+// lifecycle.test.ts.
+
+import { afterAll, describe, expect, test } from "bun:test";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { testNeeding } from "../support/needs.ts";
+import { nsk, type Ran, runNsk } from "../support/nsk.ts";
+
+const live = testNeeding("root");
+const withBusybox = testNeeding("root", "busybox");
+
+const scratch = mkdtempSync(join(tmpdir(), "nsk-run-"));
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
+const inside = (script: string, ...options: string[]): Ran =>
+  runNsk("run", ...options, "--", "sh", "-c", script);
+
+/** The output of a script in a container that ends well. */
+const output = (script: string, ...options: string[]): string => {
+  const { status, stdout, stderr } = inside(script, ...options);
+  expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+  return stdout;
+};
+
+/** A root with nothing but busybox. */
+const busyboxRoot = (name: string): string => {
+  const root = join(scratch, name);
+  mkdirSync(join(root, "bin"), { recursive: true });
+  copyFileSync(Bun.which("busybox")!, join(root, "bin/busybox"));
+  for (const applet of ["sh", "ls", "cat", "true", "mkdir", "pwd"])
+    symlinkSync("busybox", join(root, "bin", applet));
+  return root;
+};
+
+describe("what a container has of its own", () => {
+  live("namespaces", () => {
+    const kinds = ["mnt", "pid", "uts", "ipc", "net", "cgroup"];
+    const script = `for k in ${kinds.join(" ")}; do readlink /proc/self/ns/$k; done`;
+    const here = Bun.spawnSync(["sh", "-c", script]).stdout.toString().split("\n");
+    const there = output(script).split("\n");
+    for (const [i, kind] of kinds.entries()) {
+      expect(there[i]).toStartWith(`${kind}:[`);
+      expect(there[i]).not.toBe(here[i]!);
+    }
+  });
+  live("process ids: the program is the first", () => {
+    expect(output("echo $$; ls -d /proc/[0-9]* | wc -l")).toMatch(/^1\n[1-4]\n$/);
+  });
+  live("a host name: its id, or the one given", () => {
+    expect(output("cat /proc/sys/kernel/hostname")).toMatch(/^[0-9a-f]{12}\n$/);
+    expect(output("cat /proc/sys/kernel/hostname; echo $HOSTNAME", "--hostname", "box")).toBe("box\nbox\n");
+  });
+  live("a network with loopback, up, and nothing else", () => {
+    expect(output("ls /sys/class/net; cat /sys/class/net/lo/flags")).toBe("lo\n0x9\n");
+    expect(output("ls /sys/class/net", "--network", "host")).toBe(
+      Bun.spawnSync(["ls", "/sys/class/net"]).stdout.toString(),
+    );
+  });
+  live("devices that work", () => {
+    const devices = output("ls /dev").trim().split("\n");
+    expect(devices).toEqual(
+      // prettier-ignore
+      ["fd", "full", "mqueue", "null", "ptmx", "pts", "random", "shm", "stderr", "stdin", "stdout", "tty", "urandom", "zero"],
+    );
+    expect(
+      output(
+        "head -c 3 /dev/zero | wc -c; echo x >/dev/null; echo x >/dev/full || true",
+        "-e",
+        "LC_ALL=C",
+      ).split("\n")[0],
+    ).toBe("3");
+    expect(output("echo x >/dev/shm/x && cat /dev/shm/x; echo seen >/dev/stdout")).toBe("x\nseen\n");
+  });
+  live("/sys and parts of /proc are read-only, others hidden", () => {
+    for (const path of ["/sys/kernel/x", "/proc/sys/kernel/core_pattern", "/proc/sysrq-trigger"])
+      expect(inside(`echo x >${path}`).stderr).toMatch(
+        /Read-only|Permission denied|nonexistent|cannot create/,
+      );
+    expect(output("cat /proc/kcore /proc/keys 2>/dev/null | wc -c")).toBe("0\n");
+  });
+});
+
+describe("its root", () => {
+  live("is this machine's, and what is written is gone afterwards", () => {
+    const name = `/nsk-test-${process.pid}`;
+    expect(output(`echo kept >${name} && cat ${name}; rm -rf /etc/passwd; ls /etc/passwd 2>&1 | wc -l`)).toBe(
+      "kept\n1\n",
+    );
+    expect(existsSync(name)).toBe(false);
+    expect(existsSync("/etc/passwd")).toBe(true);
+  });
+  withBusybox("is a directory with --rootfs, and what is written stays there", () => {
+    const root = busyboxRoot("kept");
+    const { status, stdout } = runNsk(
+      "run",
+      "--rootfs",
+      root,
+      "--",
+      "/bin/sh",
+      "-c",
+      "echo written >/file; ls /",
+    );
+    expect({ status, stdout }).toEqual({ status: 0, stdout: "bin\ndev\nfile\nproc\nsys\n" });
+    expect(readFileSync(join(root, "file"), "utf8")).toBe("written\n");
+    expect(readdirSync(join(root, "dev"))).toEqual([]);
+  });
+  withBusybox("with :O has a throwaway layer over it", () => {
+    const root = busyboxRoot("thrown");
+    const { stdout } = runNsk(
+      "run",
+      "--rootfs",
+      `${root}:O`,
+      "--",
+      "/bin/sh",
+      "-c",
+      "echo written >/file; ls /",
+    );
+    expect(stdout).toBe("bin\ndev\nfile\nproc\nsys\n");
+    expect(readdirSync(root)).toEqual(["bin"]);
+  });
+  withBusybox("may have a comma and a colon in its name", () => {
+    const root = busyboxRoot("a,b:c");
+    expect(runNsk("run", "--rootfs", `${root}:O`, "--", "/bin/pwd").stdout).toBe("/\n");
+  });
+  live("is read-only with --read-only", () => {
+    const { status, stderr } = runNsk("run", "--read-only", "touch", "/x");
+    expect({ status, stderr }).toEqual({
+      status: 1,
+      stderr: "touch: cannot touch '/x': Read-only file system\n",
+    });
+    expect(output("echo x >/dev/shm/x && echo fine", "--read-only")).toBe("fine\n");
+  });
+});
+
+describe("volumes", () => {
+  const volume = join(scratch, "volume");
+  mkdirSync(volume);
+  writeFileSync(join(volume, "file"), "from outside\n");
+
+  live("a directory, for both sides", () => {
+    expect(
+      output("cat /mnt/deep/er/file; echo back >/mnt/deep/er/answer", "-v", `${volume}:/mnt/deep/er`),
+    ).toBe("from outside\n");
+    expect(readFileSync(join(volume, "answer"), "utf8")).toBe("back\n");
+  });
+  live("a file, and a path relative to here", () => {
+    expect(output("cat /some/file", "-v", `${volume}/file:/some/file`)).toBe("from outside\n");
+    const ran = Bun.spawnSync([nsk, "run", "-v", "./file:/f", "cat", "/f"], { cwd: volume });
+    expect(ran.stdout.toString()).toBe("from outside\n");
+  });
+  live("read-only", () => {
+    const { stderr } = inside("echo x >/mnt/file", "-v", `${volume}:/mnt:ro`);
+    expect(stderr).toContain("Read-only file system");
+    expect(readFileSync(join(volume, "file"), "utf8")).toBe("from outside\n");
+  });
+});
+
+describe("the program", () => {
+  live("has docker's environment and what -e says", () => {
+    const env = output(
+      "env",
+      "-e",
+      "A=1",
+      "-e",
+      "B=2=3",
+      "-e",
+      "FROM_OUTSIDE",
+      "-e",
+      "HOME",
+      "--hostname",
+      "h",
+    );
+    expect(env.trim().split("\n").sort()).toEqual([
+      "A=1",
+      "B=2=3",
+      `HOME=${process.env.HOME}`,
+      "HOSTNAME=h",
+      "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+      "PWD=/",
+    ]);
+  });
+  live("has the user, the groups and the directory asked for", () => {
+    expect(output("id -u; id -g; id -G; pwd; echo $HOME", "-u", "1234:5678", "-w", "/tmp/new/one")).toBe(
+      "1234\n5678\n5678\n/tmp/new/one\n/\n",
+    );
+    expect(output("id -un; id -gn; echo $HOME", "-u", "nobody")).toBe("nobody\nnogroup\n/nonexistent\n");
+    expect(output("id -u; id -g", "-u", "nobody:root")).toBe("65534\n0\n");
+  });
+  live("reads nothing, or what comes in with -i", () => {
+    const run = (...options: string[]): string =>
+      Bun.spawnSync([nsk, "run", ...options, "cat"], { stdin: Buffer.from("typed\n") }).stdout.toString();
+    expect(run()).toBe("");
+    expect(run("-i")).toBe("typed\n");
+  });
+  live("has docker's capabilities without CAP_MKNOD, and none to hand on", () => {
+    const capabilities = (script: string, ...options: string[]): Record<string, string> =>
+      Object.fromEntries(
+        output(script, ...options)
+          .trim()
+          .split("\n")
+          .map((line) => line.split(/:\s*/) as [string, string]),
+      );
+    const root = capabilities("grep ^Cap /proc/self/status");
+    expect(root).toEqual({
+      CapInh: "0000000000000000",
+      CapPrm: "00000000a00425fb",
+      CapEff: "00000000a00425fb",
+      CapBnd: "00000000a00425fb",
+      CapAmb: "0000000000000000",
+    });
+    const user = capabilities("grep ^Cap /proc/self/status", "-u", "1000");
+    expect(user).toEqual({ ...root, CapPrm: "0000000000000000", CapEff: "0000000000000000" });
+  });
+  live("has descriptors 0, 1 and 2 and no other", () => {
+    const ran = Bun.spawnSync([
+      "sh",
+      "-c",
+      'exec 7</etc/hostname 9<&7; "$1" run ls /proc/self/fd',
+      "sh",
+      nsk,
+    ]);
+    expect(ran.stdout.toString()).toBe("0\n1\n2\n3\n"); // 3 is the directory that ls reads
+  });
+  live("keeps bytes that are not UTF-8", () => {
+    const ran = Bun.spawnSync([
+      "sh",
+      "-c",
+      '"$1" run -e "V=$(printf "\\377")" printf "%s|" "$(printf "a\\376b")"',
+      "sh",
+      nsk,
+    ]);
+    expect([...ran.stdout]).toEqual([0x61, 0xfe, 0x62, 0x7c]);
+  });
+});
+
+describe("limits", () => {
+  const controllers = readFileSync("/proc/self/mountinfo", "utf8");
+  const version1 = / - cgroup \S+ \S*\bmemory\b/.test(controllers);
+  const read = (v1: string, v2: string): string =>
+    version1 ? `/sys/fs/cgroup/${v1}` : `/sys/fs/cgroup/${v2}`;
+  const rows: [string[], string, string][] = [
+    [["--cpus", "0.25"], read("cpu/cpu.cfs_quota_us", "cpu.max"), version1 ? "25000" : "25000 100000"],
+    [["--cpu-shares", "512"], read("cpu/cpu.shares", "cpu.weight"), version1 ? "512" : "59"],
+    [["--memory", "64m"], read("memory/memory.limit_in_bytes", "memory.max"), "67108864"],
+    [["--pids-limit", "20"], read("pids/pids.max", "pids.max"), "20"],
+    [["--cpuset-cpus", "0"], read("cpuset/cpuset.cpus", "cpuset.cpus"), "0"],
+  ];
+  for (const [options, file, value] of rows)
+    live(`${options.join(" ")} can be read inside`, () => {
+      expect(output(`cat ${file}`, ...options)).toBe(`${value}\n`);
+    });
+  live("a fork bomb stays within --pids-limit", () => {
+    const { stderr } = inside("for i in 1 2 3 4 5 6 7 8 9 10; do sleep 5 & done", "--pids-limit", "4");
+    expect(stderr.toLowerCase()).toContain("fork");
+  });
+  live("memory beyond --memory ends the program, and its status says so", () => {
+    const { status } = inside("exec tail /dev/zero", "--memory", "16m");
+    expect(status).toBe(137);
+  });
+});
+
+describe("what a container cannot do", () => {
+  live("leave by a descriptor of the caller's (CVE-2024-21626)", () => {
+    for (let fd = 3; fd < 10; fd++) {
+      const script = `exec ${fd}</etc; "$1" run -w /proc/self/fd/${fd} -- ls passwd`;
+      const ran = Bun.spawnSync(["sh", "-c", script, "sh", nsk], { stderr: "pipe" });
+      expect(ran.stdout.toString()).toBe("");
+      expect(ran.exitCode).toBe(125);
+    }
+  });
+  withBusybox("have its mounts land outside by links in its root", () => {
+    const root = busyboxRoot("links");
+    const outside = join(scratch, "outside");
+    mkdirSync(outside);
+    for (const name of ["proc", "dev", "sys"]) symlinkSync(`../../../../../../${outside}`, join(root, name));
+    symlinkSync(`../../../../../../${outside}`, join(root, "volume"));
+    const { status } = runNsk("run", "--rootfs", root, "-v", `${scratch}:/volume/deep`, "--", "/bin/true");
+    expect(status).not.toBe(0);
+    expect(readdirSync(outside)).toEqual([]);
+  });
+  live("make device nodes, or open those in its root", () => {
+    expect(inside("mknod /tmp/disk b 8 0").stderr).toContain("Operation not permitted");
+    expect(output("grep ' / ' /proc/mounts")).toMatch(/\bnodev\b/);
+    expect(output("grep ' / ' /proc/mounts", "--read-only")).toMatch(/\bro,nodev\b/);
+  });
+  live("see the host's processes or mounts", () => {
+    expect(output("cat /proc/self/mountinfo")).not.toContain("/run/nsk/root");
+    expect(inside(`kill -0 ${process.pid}`).status).not.toBe(0);
+  });
+  live("write to the control groups", () => {
+    const { status } = inside(
+      "for f in /sys/fs/cgroup/cgroup.procs /sys/fs/cgroup/*/cgroup.procs; do [ -e $f ] && echo 1 >$f && exit 1; done; exit 0",
+      "--cpus",
+      "0.5",
+    );
+    expect(status).toBe(0);
+  });
+});
+
+describe("bad input is one line, 125, and nothing is made", () => {
+  const rows: [string[], string][] = [
+    [["run"], "nsk run: no program given"],
+    [["run", "--cpus", "abc", "true"], "nsk run: invalid argument 'abc' for --cpus: a number such as 0.5"],
+    [
+      ["run", "--cpus", "0.001", "true"],
+      "nsk run: invalid argument '0.001' for --cpus: the smallest is 0.01",
+    ],
+    [["run", "--memory", "5x", "true"], "nsk run: invalid argument '5x' for --memory: a size such as 64m"],
+    [["run", "--memory", "1m", "true"], "nsk run: invalid argument '1m' for --memory: the least is 6m"],
+    [
+      ["run", "--pids-limit", "many", "true"],
+      "nsk run: invalid argument 'many' for --pids-limit: a whole number",
+    ],
+    [
+      ["run", "--cpuset-cpus", "a", "true"],
+      "nsk run: invalid argument 'a' for --cpuset-cpus: a list such as 0-2,4",
+    ],
+    [
+      ["run", "--network", "bridge", "true"],
+      "nsk run: --network bridge: nsk run has none (loopback only) and host",
+    ],
+    [["run", "-v", "name:/x", "true"], "nsk run: invalid volume 'name:/x': nsk has no named volumes"],
+    [
+      ["run", "-v", "/a:b", "true"],
+      "nsk run: invalid volume '/a:b': the place inside is an absolute path, and not /",
+    ],
+    [["run", "-v", "/a:/../b", "true"], "nsk run: invalid volume '/a:/../b': '..' in the place inside"],
+    [["run", "-v", "/nsk-nope:/x", "true"], "nsk run: bind /nsk-nope failed: No such file or directory"],
+    [
+      ["run", "-w", "rel", "true"],
+      "nsk run: the working directory 'rel' is invalid, it needs to be an absolute path",
+    ],
+    [
+      ["run", "-u", "nsk-nobody", "true"],
+      "nsk run: unable to find user nsk-nobody: no matching entries in the container's /etc/passwd",
+    ],
+    [["run", "--rootfs", "/nsk-nope", "true"], "nsk run: --rootfs /nsk-nope: no such directory"],
+    [["run", "--rootfs", "/etc/passwd", "true"], "nsk run: --rootfs /etc/passwd: not a directory"],
+    [["run", "--rootfs", "/", "true"], "nsk run: --rootfs / would be this machine itself"],
+    [["run", "--no-such", "true"], "nsk run: unrecognized option '--no-such'"],
+    [["run", "--memory"], "nsk run: option '--memory' requires an argument"],
+  ];
+  for (const [words, line] of rows)
+    live(words.join(" "), () => {
+      const { status, stdout, stderr } = runNsk(...words);
+      const [first, hint, ...more] = stderr.trimEnd().split("\n");
+      expect({ status, stdout, first, more }).toEqual({ status: 125, stdout: "", first: line, more: [] });
+      if (hint !== undefined) expect(hint).toStartWith("hint: ");
+    });
+  live("a processor that is not there: the group is taken back", () => {
+    const { status, stderr } = runNsk("run", "--cpus", "1", "--cpuset-cpus", "4000", "true");
+    expect(status).toBe(125);
+    const group = /\/nsk-[0-9a-f]{12}/.exec(stderr)?.[0];
+    expect(group).toBeDefined();
+    const left = Bun.spawnSync(["find", "/sys/fs/cgroup", "-name", group!.slice(1)]).stdout.toString();
+    expect(left).toBe("");
+  });
+  test("a plain user is told to be root", () => {
+    const words =
+      process.geteuid?.() === 0 ? ["setpriv", "--reuid", "65534", nsk, "run", "true"] : [nsk, "run", "true"];
+    const ran = Bun.spawnSync(words, { stderr: "pipe" });
+    expect(ran.exitCode).toBe(125);
+    expect(ran.stderr.toString()).toMatch(/^nsk run: needs root: .*\nhint: sudo nsk run …\n$/);
+  });
+});
