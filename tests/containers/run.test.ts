@@ -74,13 +74,8 @@ describe("what a container has of its own", () => {
       // prettier-ignore
       ["fd", "full", "mqueue", "null", "ptmx", "pts", "random", "shm", "stderr", "stdin", "stdout", "tty", "urandom", "zero"],
     );
-    expect(
-      output(
-        "head -c 3 /dev/zero | wc -c; echo x >/dev/null; echo x >/dev/full || true",
-        "-e",
-        "LC_ALL=C",
-      ).split("\n")[0],
-    ).toBe("3");
+    expect(output("head -c 3 /dev/zero | wc -c; echo x >/dev/null")).toBe("3\n");
+    expect(output("(echo x >/dev/full) 2>/dev/null || echo full")).toBe("full\n");
     expect(output("echo x >/dev/shm/x && cat /dev/shm/x; echo seen >/dev/stdout")).toBe("x\nseen\n");
   });
   live("/sys and parts of /proc are read-only, others hidden", () => {
