@@ -155,9 +155,12 @@ const exec = (b: Builder): void => {
   b.syscall("execve", [file, argv, envp]);
   b.branch("eq", result, -errno("ENOEXEC"), "as a script");
   b.branch("eq", result, -errno("EACCES"), "denied");
-  for (const name of PASSED_OVER) b.branch("eq", result, -errno(name), "next candidate");
+  for (const name of PASSED_OVER) b.branch("eq", result, -errno(name), "passed over");
   b.move(error, result);
   b.jump("none");
+  // In the end the last error counts, but a program that may not be executed is the better news.
+  b.label("passed over");
+  b.branch("eq", error, -errno("EACCES"), "next candidate");
   b.label("denied");
   b.move(error, result);
   b.label("next candidate");
