@@ -86,12 +86,15 @@ export const parse = <T extends OptionTable>(
 
   /** Notes an option that was given; `value` is undefined where it has none. */
   const give = ({ key, option }: Name, written: string, value: string | undefined): void => {
+    const before = values[key];
+    // Keys stand in the order in which options were given last.
+    delete values[key];
     if (option.type === "boolean") {
-      values[key] = option.multiple ? Number(values[key]) + 1 : true;
+      values[key] = option.multiple ? Number(before) + 1 : true;
     } else {
       if (value !== undefined) checkChoice(option, written, value);
       if (option.optional || !option.multiple) values[key] = value ?? true;
-      else (values[key] as string[]).push(value!);
+      else values[key] = [...(before as string[]), value!];
     }
     if (endAt.includes(key)) ended = true;
   };

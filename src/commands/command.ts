@@ -27,7 +27,10 @@ type Value<O> = O extends { type: "boolean" }
       ? readonly string[]
       : string | undefined;
 
-/** Every option of the table, absent ones as `false`, `undefined` or `[]`. Operands are not here. */
+/**
+ * Every option of the table, absent ones as `false`, `undefined` or `[]`, and behind them those that were given, in the
+ * order in which they were given last. Operands are not here.
+ */
 export type Values<T> = {
   readonly [K in keyof T as T[K] extends { type: "positional" } ? never : K]: Value<T[K]>;
 };

@@ -108,16 +108,7 @@ const propagations: readonly string[] = ["slave", "shared", "private", "unchange
 
 /** From words to a request: names become ids, and what an option implies is added. */
 export const unshareRequest = (options: Options, operands: readonly string[], host: Host): UnshareRequest => {
-  const mapUser = options.mapRootUser
-    ? 0
-    : options.mapCurrentUser
-      ? host.euid
-      : idOption("uid", options.mapUser, (name) => users(host).find((user) => user.name === name)?.uid);
-  const mapGroup = options.mapRootUser
-    ? 0
-    : options.mapCurrentUser
-      ? host.egid
-      : idOption("gid", options.mapGroup, (name) => groups(host).find((group) => group.name === name)?.gid);
+  const { mapUser, mapGroup } = mapping(options, host);
   const implied: Partial<Record<Kind, boolean>> = {
     user: mapUser !== undefined || mapGroup !== undefined,
     mount: options.mountProc !== undefined,
@@ -150,6 +141,31 @@ export const unshareRequest = (options: Options, operands: readonly string[], ho
   };
 };
 
+/** The ids inside. Of several options that say something about one, the last counts. */
+const mapping = (options: Options, host: Host): Pick<UnshareRequest, "mapUser" | "mapGroup"> => {
+  let mapUser: number | undefined;
+  let mapGroup: number | undefined;
+  for (const key in options) {
+    if (key === "mapRootUser" && options.mapRootUser) mapUser = mapGroup = 0;
+    else if (key === "mapCurrentUser" && options.mapCurrentUser) {
+      mapUser = host.euid;
+      mapGroup = host.egid;
+    } else if (key === "mapUser" && options.mapUser !== undefined)
+      mapUser = idOption(
+        "uid",
+        options.mapUser,
+        (name) => users(host).find((user) => user.name === name)?.uid,
+      );
+    else if (key === "mapGroup" && options.mapGroup !== undefined)
+      mapGroup = idOption(
+        "gid",
+        options.mapGroup,
+        (name) => groups(host).find((group) => group.name === name)?.gid,
+      );
+  }
+  return { mapUser, mapGroup };
+};
+
 const idOption = (
   what: "uid" | "gid",
   text: string | undefined,
@@ -168,7 +184,7 @@ const signalOption = (value: string | true): number => {
   return number;
 };
 
-/** The program that the operands name, or the user's shell as a login shell. */
+/** The program that the operands name, or the shell of the environment as a login shell. @see unshare(1) */
 export const programOrShell = (
   operands: readonly string[],
   host: Host,
@@ -176,6 +192,6 @@ export const programOrShell = (
   const [program] = operands;
   if (program !== undefined)
     return { program, argv: operands, candidates: programCandidates(program, host.env("PATH")) };
-  const shell = host.env("SHELL") || users(host).find((user) => user.uid === host.euid)?.shell || "/bin/sh";
+  const shell = host.env("SHELL") ?? "/bin/sh";
   return { program: shell, argv: [`-${shell.slice(shell.lastIndexOf("/") + 1)}`], candidates: [shell] };
 };
