@@ -93,6 +93,47 @@ export const differences = {
     what: "a group or controller that is not there is an error (96) with -g and -a too; libcgroup shows an empty group and ends with 0",
     reason: "a script must be able to tell; with -r libcgroup does so itself",
   },
+  "soft-limit-of-nsk-alone": {
+    tool: "a program run directly",
+    what: "a soft limit on open descriptors that nsk was started with, and its parent does not have (prlimit --nofile=200: nsk …): the program gets the parent's",
+    reason: "Bun has raised it before nsk's first line, and the parent's is the only trace of it",
+  },
+  "ignored-by-bun": {
+    tool: "a program run directly",
+    what: "SIGPIPE and SIGXFSZ are at their defaults for the program, also when the caller ignores them",
+    reason: "Bun ignores both before nsk's first line, and the default is what nearly every caller has",
+  },
+  "signal-of-the-runtime": {
+    tool: "a program run directly",
+    what: "SIGPWR is at its default for the program, also when the caller ignores it, and a line of the runtime's on standard error says so",
+    reason: "the runtime stops its threads with it, and has put a handler in place before nsk's first line",
+  },
+  "sigchld-with-fork": {
+    tool: "a program run directly",
+    what: "behind unshare --fork SIGCHLD is at its default, also when the caller ignores it",
+    reason: "as util-linux's: whoever ignores it has no child to wait for",
+  },
+  "unshare-messages": {
+    tool: "unshare",
+    what: "the words of error messages, and a hint",
+    reason: "an error names the step of the plan that failed, as --explain prints it",
+  },
+  "unshare-setgroups": {
+    tool: "unshare",
+    what: "--setgroups=deny goes with -r, -c and --map-group; util-linux 2.38 says that writing setgroups is not permitted",
+    reason: "what is asked for is what these options do themselves",
+  },
+  "unshare-sigkill": {
+    tool: "unshare",
+    what: "with --fork, a child that SIGKILL ended makes it end by SIGKILL; util-linux 2.38 fails with 1",
+    reason:
+      "a signal's default action cannot be set for SIGKILL, and need not be; every other signal is passed on",
+  },
+  "unshare-signal-number": {
+    tool: "unshare",
+    what: "--kill-child takes a number; util-linux 2.38 takes names only",
+    reason: "kill(1) takes both",
+  },
 } as const satisfies Readonly<Record<string, Difference>>;
 
 /** For a test's title: `difference: REASON`. */

@@ -93,6 +93,16 @@ const rows: readonly (readonly [string, readonly Step[], Expected])[] = [
     [exec(["true"], [absent, "/usr/bin/true", "/usr/bin/false"])],
     {},
   ],
+  [
+    "the last error counts",
+    [exec(["prog"], [absent, `${script}/x`])],
+    { status: 126, stderr: line("execute prog", "Not a directory") },
+  ],
+  [
+    "a program that may not be executed counts more",
+    [exec(["prog"], [notExecutable, `${script}/x`])],
+    { status: 126, stderr: line("execute prog", EACCES) },
+  ],
   ["passes over a file in place of a directory", [exec(["true"], [`${script}/true`, "/usr/bin/true"])], {}],
   ["passes over what may not be executed", [exec(["true"], [notExecutable, scratch, "/usr/bin/true"])], {}],
   [
