@@ -2,8 +2,7 @@
 // and the checksums of the four files.
 
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { compile } from "./compile.ts";
 
@@ -18,15 +17,6 @@ const targets = [
   { file: "nsk-linux-x64-musl", name: "bun-linux-x64-musl", package: "@oven/bun-linux-x64-musl" },
   { file: "nsk-linux-arm64-musl", name: "bun-linux-arm64-musl", package: "@oven/bun-linux-aarch64-musl" },
 ] as const;
-
-/** Everyday command lines that end by themselves and change nothing: a run of each says what the build lays out first. */
-const everyday: readonly (readonly string[])[] = [
-  ["unshare", "--explain", "-U", "true"],
-  ["unshare", "--explain", "-Urmpf", "--mount-proc", "true"],
-  ["cgexec", "--explain", "-g", "cpu:x", "true"],
-  ["run", "--explain", "--cpus", "0.25", "--", "true"],
-  ["--version"],
-];
 
 /** The pinned Bun: the one in package.json, which bun.lock has the checksums of. */
 const pinned = (): { version: string; bun: string } => {
@@ -87,24 +77,6 @@ const fetchExecutable = (name: string, version: string): string => {
   return executable;
 };
 
-/** What runs of a first build read of themselves. Undefined when nothing was recorded. */
-const recordOrder = (scratch: string, define: Record<string, string>): string[] => {
-  const recorder = join(scratch, "recorder");
-  compile({ entry, outfile: recorder, define, switches: "alive" });
-  return everyday.flatMap((args, index) => {
-    const file = join(scratch, `order-${index}`);
-    const env = { PATH: "/usr/bin:/bin", BUN_BYTECODE_ORDER_OUT: file };
-    Bun.spawnSync([recorder, ...args], {
-      cwd: scratch,
-      env,
-      stdin: "ignore",
-      stdout: "ignore",
-      stderr: "ignore",
-    });
-    return existsSync(file) ? [file] : [];
-  });
-};
-
 const megabytes = (file: string) => `${(statSync(file).size / 1e6).toFixed(1)} MB`;
 
 const build = (all: boolean): void => {
@@ -116,34 +88,27 @@ const build = (all: boolean): void => {
     NSK_VERSION: JSON.stringify(version),
     NSK_COMMIT: hash ? JSON.stringify(hash) : "undefined",
   };
-  const scratch = mkdtempSync(join(tmpdir(), "nsk-build-"));
-  try {
-    const orderFile = recordOrder(scratch, define).join(",");
-    for (const target of [{ file: "nsk" } as const, ...(all ? targets : [])]) {
-      const outfile = join(dist, target.file);
-      compile({
-        entry,
-        outfile,
-        define,
-        ...(orderFile && { orderFile }),
-        ...("name" in target && {
-          target: { name: target.name, executable: fetchExecutable(target.package, bun) },
-        }),
-      });
-      console.log(`dist/${target.file}  ${megabytes(outfile)}`);
-    }
-    if (!all) return;
-    const sums = targets.map(({ file }) => {
-      const hash = createHash("sha256")
-        .update(readFileSync(join(dist, file)))
-        .digest("hex");
-      return `${hash}  ${file}\n`;
+  for (const target of [{ file: "nsk" } as const, ...(all ? targets : [])]) {
+    const outfile = join(dist, target.file);
+    compile({
+      entry,
+      outfile,
+      define,
+      ...("name" in target && {
+        target: { name: target.name, executable: fetchExecutable(target.package, bun) },
+      }),
     });
-    writeFileSync(join(dist, "SHA256SUMS"), sums.join(""));
-    console.log("dist/SHA256SUMS");
-  } finally {
-    rmSync(scratch, { recursive: true, force: true });
+    console.log(`dist/${target.file}  ${megabytes(outfile)}`);
   }
+  if (!all) return;
+  const sums = targets.map(({ file }) => {
+    const hash = createHash("sha256")
+      .update(readFileSync(join(dist, file)))
+      .digest("hex");
+    return `${hash}  ${file}\n`;
+  });
+  writeFileSync(join(dist, "SHA256SUMS"), sums.join(""));
+  console.log("dist/SHA256SUMS");
 };
 
 if (import.meta.main) {
