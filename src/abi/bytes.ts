@@ -50,11 +50,16 @@ export const encode = (text: string): Uint8Array => {
 
 /** The bytes of a C string, with the NUL that ends it. A NUL inside would cut it short unseen, so it is refused. */
 export const cString = (text: string): Uint8Array => {
-  if (text.includes("\0")) throw new RangeError(`a NUL byte inside ${JSON.stringify(text)}`);
+  if (text.includes("\0")) refuseNul(text);
   const bytes = encode(text);
   const out = new Uint8Array(bytes.length + 1);
   out.set(bytes);
   return out;
+};
+
+/** For text with a NUL byte where there must be none. */
+export const refuseNul = (text: string): never => {
+  throw new RangeError(`a NUL byte inside ${JSON.stringify(text)}`);
 };
 
 /** `text` with control characters and undecodable bytes made visible, for a terminal or a log. */

@@ -5,30 +5,21 @@ import { AT } from "../abi/flags.ts";
 import { cString } from "../abi/bytes.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { Arch } from "../abi/syscalls.ts";
-import { address, readFile, syscall } from "../sys/linux.ts";
-import { restoreCallerState } from "../sys/caller.ts";
+import { address, syscall } from "../sys/linux.ts";
+import { callerArguments, callerEnvironment, restoreCallerState, type Words } from "../sys/caller.ts";
 import { tryExecutables } from "./executable.ts";
 import { lower } from "./launcher/lower.ts";
 
-/** A block of NUL-terminated words as a NULL-terminated array of pointers into it. */
-const pointers = (block: Uint8Array): BigUint64Array => {
-  const base = BigInt(block.length ? address(block) : 0);
-  const out: bigint[] = [];
-  for (let start = 0; start < block.length;) {
-    out.push(base + BigInt(start));
-    const end = block.indexOf(0, start);
-    if (end < 0) break;
-    start = end + 1;
+/** The words as a NULL-terminated array of C strings, which lie where the words do. */
+const pointers = ({ bytes, starts }: Words): Uint32Array => {
+  const base = bytes.length ? address(bytes) : 0;
+  const out = new Uint32Array(2 * (starts.length + 1));
+  for (let i = 0; i < starts.length; i++) {
+    const pointer = base + starts[i]!;
+    out[2 * i] = pointer;
+    out[2 * i + 1] = pointer / 2 ** 32;
   }
-  return BigUint64Array.from([...out, 0n]);
-};
-
-/** A word block of /proc that ends in NUL even if the process was started with something odd. */
-const block = (path: string): Uint8Array => {
-  const bytes = readFile(path) ?? new Uint8Array();
-  return bytes.length === 0 || bytes.at(-1) === 0
-    ? bytes
-    : new Uint8Array(Buffer.concat([bytes, new Uint8Array(1)]));
+  return out;
 };
 
 /**
@@ -38,10 +29,8 @@ const block = (path: string): Uint8Array => {
  */
 export const execute = (plan: Plan, arch: Arch): never => {
   const launcher = lower(plan, arch);
-  const args = block("/proc/self/cmdline");
-  const environ = block("/proc/self/environ");
-  const argv = pointers(args);
-  const envp = pointers(environ);
+  const argv = pointers(callerArguments());
+  const envp = pointers(callerEnvironment());
   const empty = cString("");
   restoreCallerState(plan.descriptors ?? "all");
   return tryExecutables(launcher, (fd) => {

@@ -123,7 +123,9 @@ export const unshareRequest = (options: Options, operands: readonly string[], ho
       `options --setgroups=allow and ${options.mapRootUser ? "--map-root-user" : options.mapCurrentUser ? "--map-current-user" : "--map-group"} are mutually exclusive`,
       "the kernel lets an unprivileged user map a group only once setgroups is denied",
     );
-  const kinds = kindOptions.filter((kind) => options[kind] || implied[kind]);
+  // No filter: a method of arrays is compiled when a process first calls it, and this one would be the first.
+  const kinds: Kind[] = [];
+  for (const kind of kindOptions) if (options[kind] || implied[kind]) kinds.push(kind);
   return {
     kinds,
     fork: options.fork || options.killChild !== undefined,

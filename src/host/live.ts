@@ -13,7 +13,7 @@ let environment: string | undefined;
 
 /** As getenv(3): the first of several wins. */
 const variable = (name: string): string | undefined => {
-  environment ??= `\0${decode(callerEnvironment())}`;
+  environment ??= `\0${decode(callerEnvironment().bytes)}`;
   const at = environment.indexOf(`\0${name}=`);
   if (at < 0) return undefined;
   const start = at + name.length + 2;

@@ -16,8 +16,11 @@ export const kinds = {
 export type Kind = keyof typeof kinds;
 
 /** The CLONE_NEW… bits of some kinds. */
-export const kindFlags = (of: readonly Kind[]): number =>
-  of.reduce((flags, kind) => flags | kinds[kind].flag, 0);
+export const kindFlags = (of: readonly Kind[]): number => {
+  let flags = 0;
+  for (const kind of of) flags |= kinds[kind].flag;
+  return flags;
+};
 
 /** What some kinds are for, as the reason of a step. */
 export const kindReason = (of: readonly Kind[]): string => {

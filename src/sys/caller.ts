@@ -5,33 +5,41 @@ import { decode } from "../abi/bytes.ts";
 import { CLOSE_RANGE_CLOEXEC, FD, RLIMIT_NOFILE, SIG } from "../abi/flags.ts";
 import { address, listDirectory, readFile, readLink, syscall } from "./linux.ts";
 
-/** The words of a NUL-separated file of /proc. */
-const words = (bytes: Uint8Array): Uint8Array[] => {
-  const out: Uint8Array[] = [];
-  for (let start = 0; start < bytes.length;) {
-    const end = bytes.indexOf(0, start);
-    out.push(bytes.subarray(start, end < 0 ? bytes.length : end));
-    start = end < 0 ? bytes.length : end + 1;
-  }
-  return out;
+/**
+ * A block of NUL-terminated words and where each of them begins. /proc ends the last one with a NUL too, unless the
+ * process was started with something odd.
+ */
+export interface Words {
+  readonly bytes: Uint8Array;
+  readonly starts: readonly number[];
+}
+
+const readWords = (path: string): Words => {
+  const read = readFile(path) ?? new Uint8Array();
+  const bytes = read.length === 0 || read[read.length - 1] === 0 ? read : Uint8Array.of(...read, 0);
+  const starts: number[] = [];
+  for (let at = 0; at < bytes.length; at = bytes.indexOf(0, at) + 1) starts.push(at);
+  return { bytes, starts };
 };
 
-/** The arguments as the kernel holds them. @see proc_pid_cmdline(5) */
-export const callerArguments = (): string[] =>
-  words(readFile("/proc/self/cmdline") ?? new Uint8Array()).map(decode);
+// Read once: the words are looked at as text, and handed on as they are.
+let args: Words | undefined;
+let environment: Words | undefined;
 
-/** The environment block that this process was started with: NUL-terminated words, byte for byte. @see proc_pid_environ(5) */
-export const callerEnvironment = (): Uint8Array => readFile("/proc/self/environ") ?? new Uint8Array();
+/** The arguments as the kernel holds them. @see proc_pid_cmdline(5) */
+export const callerArguments = (): Words => (args ??= readWords("/proc/self/cmdline"));
+
+/** The environment that this process was started with. @see proc_pid_environ(5) */
+export const callerEnvironment = (): Words => (environment ??= readWords("/proc/self/environ"));
 
 /** The soft limit on open descriptors that the caller had: Bun has raised ours, so the parent's is the best source. */
 const callerSoftLimit = (hard: number): number | undefined => {
-  const limits = readFile(`/proc/${syscall("getppid")}/limits`);
-  const line =
-    limits &&
-    decode(limits)
-      .split("\n")
-      .find((line) => line.startsWith("Max open files"));
-  const [soft, parentHard] = line?.slice("Max open files".length).trim().split(" ").filter(Boolean) ?? [];
+  const limits = decode(readFile(`/proc/${syscall("getppid")}/limits`) ?? new Uint8Array());
+  const at = limits.indexOf("Max open files");
+  if (at < 0) return undefined;
+  // Columns of fixed width: the name, the soft limit, the hard limit, the unit. @see proc_pid_limits(5)
+  const soft = limits.slice(at + 26, at + 47);
+  const parentHard = limits.slice(at + 47, at + 68);
   // A parent with another hard limit has not handed its limits on unchanged: then nothing is known, and ours stays.
   return Number(parentHard) === hard ? Number(soft) : undefined;
 };
@@ -47,38 +55,43 @@ export const restoreCallerState = (descriptors: "all" | "standard"): void => {
   syscall("rt_sigaction", SIG.SIGPIPE, address(defaultAction), 0, 8);
   syscall("rt_sigaction", SIG.SIGXFSZ, address(defaultAction), 0, 8);
 
-  const limit = new BigUint64Array(2);
-  syscall("prlimit64", 0, RLIMIT_NOFILE, 0, address(limit));
-  const soft = callerSoftLimit(Number(limit[1]));
-  if (soft !== undefined && BigInt(soft) !== limit[0]) {
-    limit[0] = BigInt(soft);
+  const { limit, hard } = openFilesLimit();
+  const soft = callerSoftLimit(hard);
+  if (soft !== undefined && soft !== limit[0]) {
+    limit[0] = soft; // the hard limit is the same, and no kernel allows 2^32 descriptors
     syscall("prlimit64", 0, RLIMIT_NOFILE, address(limit), 0);
   }
 
   if (descriptors === "standard") syscall("close_range", 3, 0xffffffff, CLOSE_RANGE_CLOEXEC);
-  else for (const fd of inheritedDescriptors()) syscall("fcntl", fd, FD.F_SETFD, 0);
+  else for (const fd of closedByBun()) syscall("fcntl", fd, FD.F_SETFD, 0);
 };
 
-/** Bun's own descriptors look like these; everything else from 3 up that is open came from the caller. */
-const OWN = ["anon_inode:[eventpoll]", "anon_inode:[eventfd]", "anon_inode:[timerfd]"];
+/** `struct rlimit { u64 rlim_cur, rlim_max; }` of open descriptors, and the hard limit in it. @see getrlimit(2) */
+const openFilesLimit = (): { limit: Uint32Array; hard: number } => {
+  const limit = new Uint32Array(4);
+  syscall("prlimit64", 0, RLIMIT_NOFILE, 0, address(limit));
+  return { limit, hard: limit[2]! + limit[3]! * 2 ** 32 };
+};
 
 /**
- * The descriptors from 3 up that the caller left open for its children. Bun marks those from 4 up close-on-exec; those
- * that were so before were closed by our own execve(2), so every one that is not Bun's is the caller's.
+ * The caller's descriptors that Bun has marked close-on-exec, which it does from 4 up. The caller's own mark is no
+ * doubt about them: what had it was closed by our own execve(2). Bun's are epoll's and what tells of events.
  */
-export const inheritedDescriptors = (): number[] => {
+const closedByBun = (): number[] => {
   const names = listDirectory("/proc/self/fd");
   if (typeof names === "number") return [];
   const found: number[] = [];
   for (const name of names) {
     const fd = Number(decode(name));
-    if (fd < 3) continue;
+    // EBADF: the descriptor that the directory was read with is closed by now.
+    if (fd < 3 || syscall("fcntl", fd, FD.F_GETFD) !== FD.FD_CLOEXEC) continue;
     const link = readLink(`/proc/self/fd/${fd}`);
-    // ENOENT: the descriptor that the directory was read with is closed by now.
     if (typeof link !== "number" && !OWN.includes(decode(link))) found.push(fd);
   }
   return found;
 };
+
+const OWN = ["anon_inode:[eventpoll]", "anon_inode:[eventfd]", "anon_inode:[timerfd]"];
 
 /** What a child of Bun's does not get by itself. */
 export interface ProcessState {
@@ -92,9 +105,7 @@ export interface ProcessState {
 export const callerProcessState = (): ProcessState => {
   const status = decode(readFile("/proc/self/status") ?? new Uint8Array());
   const mask = BigInt(`0x${/^SigIgn:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? "0"}`);
-  const limit = new BigUint64Array(2);
-  syscall("prlimit64", 0, RLIMIT_NOFILE, 0, address(limit));
-  const hard = Number(limit[1]);
+  const { hard } = openFilesLimit();
   const soft = callerSoftLimit(hard);
   return {
     // SIGPIPE and SIGXFSZ are ignored by Bun itself.

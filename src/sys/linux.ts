@@ -1,7 +1,7 @@
 // System calls from JavaScript: the only file that imports bun:ffi. libc's syscall(2) is the one function bound, and
 // everything is made of it, because each module and symbol more costs start-up time (node:fs alone a millisecond).
 
-import { dlopen, ptr, read } from "bun:ffi";
+import { dlopen, type FFIType, ptr, read } from "bun:ffi";
 import { cString, encode } from "../abi/bytes.ts";
 import { errno } from "../abi/errno.ts";
 import { AT_FDCWD, O, TTY } from "../abi/flags.ts";
@@ -10,9 +10,12 @@ import { type Arch, type SyscallName, syscallNumber } from "../abi/syscalls.ts";
 /** The architecture that this program was built for. */
 export const arch: Arch = process.arch === "arm64" ? "arm64" : "x64";
 
+/** Bun's `i64_fast`: a number wherever one holds the result; `i64` would make a BigInt of each, 0 too. */
+const FAST = 15 satisfies FFIType.i64_fast;
+
 // musl answers to glibc's name too, so one name serves both.
 const libc = dlopen("libc.so.6", {
-  syscall: { args: ["i64", "i64", "i64", "i64", "i64", "i64", "i64"], returns: "i64" },
+  syscall: { args: ["i64", "i64", "i64", "i64", "i64", "i64", "i64"], returns: FAST },
   __errno_location: { args: [], returns: "ptr" },
 });
 
@@ -59,8 +62,11 @@ export const readAll = (fd: number): Uint8Array | number => {
     if (count === 0) break;
     parts.push(scratch.slice(0, count));
   }
-  return parts.length === 1 ? parts[0]! : Buffer.concat(parts);
+  return parts.length === 1 ? parts[0]! : concatenate(parts);
 };
+
+// A function of its own, because one that merely mentions `Buffer` has it set up when it is first called.
+const concatenate = (parts: readonly Uint8Array[]): Uint8Array => Buffer.concat(parts);
 
 /** A whole file, or the negative error number. */
 export const readFileOr = (path: string): Uint8Array | number => {

@@ -1,6 +1,6 @@
 // Collects instructions and lays out the memory they work on.
 
-import { encode } from "../../abi/bytes.ts";
+import { encode, refuseNul } from "../../abi/bytes.ts";
 import type { SyscallName } from "../../abi/syscalls.ts";
 import { VARIABLES } from "./layout.ts";
 import type { Arithmetic, Condition, Op, Operand, Size, Variable } from "./ops.ts";
@@ -103,7 +103,7 @@ export class Builder {
   text(value: string): number {
     let at = this.#texts.get(value);
     if (at === undefined) {
-      if (value.includes("\0")) throw new RangeError(`a NUL byte inside ${JSON.stringify(value)}`);
+      if (value.includes("\0")) refuseNul(value);
       at = this.constant(encode(`${value}\0`));
       this.#texts.set(value, at);
     }
@@ -118,7 +118,8 @@ export class Builder {
   }
   /** The address of a NULL-terminated array of C strings. */
   strings(values: readonly string[]): number {
-    const pointers = values.map((value) => this.text(value));
+    const pointers: number[] = [];
+    for (const value of values) pointers.push(this.text(value));
     pointers.push(0);
     return this.words(pointers);
   }
