@@ -1,7 +1,7 @@
 // A plan as text that reads like strace, with a reason for whoever is learning, and as JSON for programs. What it says
 // is what the launcher does: both walk the same calls (tests/strace.test.ts holds it to that).
 
-import { CLONE, flagText } from "../abi/flags.ts";
+import { CLONE, flagText, type FlagTable, O } from "../abi/flags.ts";
 import { decode, encode } from "../abi/bytes.ts";
 import type { Arg, CallStep, Field } from "../plan/call.ts";
 import type { Plan, Step } from "../plan/plan.ts";
@@ -36,10 +36,18 @@ const bytesText = (value: Uint8Array): string => quote(decode(value));
 
 const fieldText = ({ value }: Field): string => (typeof value === "object" ? value.slot : String(value));
 
+/** open(2)'s access mode is a number among flags: O_RDONLY is no bit, it is 0. */
+const flagWord = (value: number, table: FlagTable): string => {
+  if (table !== O) return flagText(value, table);
+  const access = ["O_RDONLY", "O_WRONLY", "O_RDWR"][value & 3]!;
+  const rest = flagText(value & ~3, O, "");
+  return rest ? `${access}|${rest}` : access;
+};
+
 const argText = (arg: Arg): string => {
   switch (arg.type) {
     case "int":
-      return arg.text ?? String(arg.value);
+      return arg.text ?? (arg.flags ? flagWord(Number(arg.value), arg.flags) : String(arg.value));
     case "byArch":
       return argText(arg.x64);
     case "string":

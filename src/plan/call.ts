@@ -1,5 +1,6 @@
 // A system call as data: what the launcher makes, what `--explain` prints, and what an error message names.
 
+import type { FlagTable } from "../abi/flags.ts";
 import type { SyscallName } from "../abi/syscalls.ts";
 
 /**
@@ -20,7 +21,12 @@ export interface Field {
 
 /** An argument, with the text that strace would print where the value alone does not tell it. */
 export type Arg =
-  | { readonly type: "int"; readonly value: number | bigint; readonly text?: string }
+  | {
+      readonly type: "int";
+      readonly value: number | bigint;
+      readonly text?: string;
+      readonly flags?: FlagTable;
+    }
   /** A number that the two processors write differently. */
   | { readonly type: "byArch"; readonly x64: Arg; readonly arm64: Arg }
   /** A C string. */

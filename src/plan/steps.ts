@@ -8,7 +8,6 @@ import {
   CAP,
   CLONE,
   CLOSE_RANGE_CLOEXEC,
-  flagText,
   type FlagTable,
   LOCK,
   MNT,
@@ -69,7 +68,8 @@ export const call = (
   ...about,
 });
 
-const flags = (value: number, table: FlagTable): Arg => int(value, flagText(value, table));
+/** A flag word. Its names are looked up when somebody reads them, which a start that only runs the plan never does. */
+const flags = (value: number, table: FlagTable): Arg => ({ type: "int", value, flags: table });
 const cwd = int(AT_FDCWD, "AT_FDCWD");
 /** As strace writes modes: `0755`, and 0 as `000`. */
 const octal = (mode: number): Arg => int(mode, `0${mode.toString(8).padStart(2, "0")}`);
@@ -108,15 +108,9 @@ export const open = (
   about?: About & { mode?: number },
 ): CallStep => {
   const { mode, ...rest } = about ?? {};
-  const args = [cwd, string(pathname), int(how, openFlagText(how))];
+  const args = [cwd, string(pathname), flags(how, O)];
   if (mode !== undefined) args.push(octal(mode));
   return call("openat", args, `open ${pathname}`, { ...rest, result });
-};
-
-const openFlagText = (value: number): string => {
-  const access = ["O_RDONLY", "O_WRONLY", "O_RDWR"][value & 3]!;
-  const rest = flagText(value & ~3, O, "");
-  return rest ? `${access}|${rest}` : access;
 };
 
 /** `close(fd)`. @see close(2) */
