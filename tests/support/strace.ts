@@ -60,7 +60,8 @@ const readString = (text: string, at: number): { value: string; end: number } =>
 
 /** `name(arguments) = result …`; undefined for anything else. */
 export const parseCall = (text: string): Call | undefined => {
-  const head = /^([a-z_0-9]+)\(/.exec(text);
+  // `???`: a thread of Bun's that ended with the execveat before strace had read what it was about to call.
+  const head = /^([a-z_0-9]+|\?\?\?)\(/.exec(text);
   if (!head) return undefined;
   const args: string[] = [];
   let arg = "";
@@ -135,7 +136,7 @@ export const parseTrace = (text: string): Trace => {
       begun.set(pid!, rest!.slice(0, -" <unfinished ...>".length));
       continue;
     }
-    const resumed = /^<\.\.\. \w+ resumed>(.*)$/.exec(rest!);
+    const resumed = /^<\.\.\. (?:\w+|\?\?\?) resumed>(.*)$/.exec(rest!);
     const call = parseCall(resumed ? begun.get(pid!)! + resumed[1]! : rest!);
     if (!call) throw new Error(`not understood: ${line}`);
     if (!trace.has(pid!)) trace.set(pid!, []);
