@@ -108,6 +108,11 @@ export const differences = {
     what: "SIGPWR is at its default for the program, also when the caller ignores it, and a line of the runtime's on standard error says so",
     reason: "the runtime stops its threads with it, and has put a handler in place before nsk's first line",
   },
+  "removed-directory": {
+    tool: "a program run directly",
+    what: "from a working directory that has been removed nsk does not start",
+    reason: "Bun asks for the directory's path before nsk's first line, and ends when there is none",
+  },
   "sigchld-with-fork": {
     tool: "a program run directly",
     what: "behind unshare --fork SIGCHLD is at its default, also when the caller ignores it",
