@@ -57,7 +57,9 @@ export const spawn = (plan: Plan, options: SpawnOptions = {}): Spawned => {
     stdout: stream(child.stdout),
     stderr: stream(child.stderr),
     exited: child.exited.then(() =>
-      child.signalCode ? { signal: parseSignal(String(child.signalCode)) ?? 0 } : { status: child.exitCode ?? 0 },
+      child.signalCode
+        ? { signal: parseSignal(String(child.signalCode)) ?? 0 }
+        : { status: child.exitCode ?? 0 },
     ),
     kill: (signal) => child.kill(signal),
   };

@@ -51,10 +51,7 @@ const rows: [what: string, host: Host, limits: Limits, groups: string[], create:
     hybrid(),
     { memory: 4096 },
     ["/sys/fs/cgroup/memory/nsk-c1"],
-    [
-      "mkdir /sys/fs/cgroup/memory/nsk-c1",
-      "/sys/fs/cgroup/memory/nsk-c1/memory.limit_in_bytes < 4096",
-    ],
+    ["mkdir /sys/fs/cgroup/memory/nsk-c1", "/sys/fs/cgroup/memory/nsk-c1/memory.limit_in_bytes < 4096"],
   ],
   [
     "all limits on version 2, in one group",
