@@ -131,8 +131,11 @@ export const signalName = (number: number): string => {
 };
 
 /** A set of signals as the kernel's 64-bit mask: bit n-1 is signal n. @see rt_sigprocmask(2) */
-export const signalMask = (signals: readonly number[]): bigint =>
-  signals.reduce((mask, signal) => mask | (1n << BigInt(signal - 1)), 0n);
+export const signalMask = (signals: readonly number[]): bigint => {
+  let mask = 0n;
+  for (const signal of signals) mask |= 1n << BigInt(signal - 1);
+  return mask;
+};
 
 /** `MS_REC|MS_PRIVATE`: the names of the bits set, what no name covers in hexadecimal, `none` (0 unless given) when nothing is. */
 export const flagText = (value: number, table: FlagTable, none = "0"): string => {

@@ -12,10 +12,18 @@ import { findCommand } from "./table.ts";
 import { version } from "./version.ts";
 
 /** Runs what the words say; the exit status. `program` is argv[0], which a link to nsk makes the name of a command. */
-export const dispatch = async (program: string, words: readonly string[]): Promise<number> => {
+export const dispatch = (program: string, words: readonly string[]): Promise<number> => {
   const called = program.slice(program.lastIndexOf("/") + 1);
   // Only the names that install-links makes: a binary that somebody renamed to `run` is still all of nsk.
   if ((mirroredTools as readonly string[]).includes(called)) return runCommand(called, words);
+  // As a rule there are no options of nsk's own, and nothing to be parsed before the command is known.
+  const [first] = words;
+  const isOption = first === undefined || first.startsWith("-");
+  return isOption ? runItself(words) : runCommand(first, words.slice(1));
+};
+
+/** nsk's own options, and the command behind them. */
+const runItself = async (words: readonly string[]): Promise<number> => {
   const failed: Failed = { name: "nsk", status: 1 };
   try {
     const { options, operands } = parse(standardOptions({}), words, { name: "nsk", endAt: standardKeys });

@@ -208,11 +208,9 @@ const SIGSET = int(8);
 
 const signalSet = (signals: readonly number[]): Arg => {
   const value = new Uint8Array(BigUint64Array.of(signalMask(signals)).buffer);
-  return {
-    type: "bytes",
-    value,
-    text: `[${signals.map((number) => signalName(number).slice(3)).join(" ")}]`,
-  };
+  let names = "";
+  for (const signal of signals) names += `${names && " "}${signalName(signal).slice(3)}`;
+  return { type: "bytes", value, text: `[${names}]` };
 };
 
 /** Every signal; SIGKILL and SIGSTOP cannot be blocked, and the kernel passes them over. */
