@@ -77,14 +77,16 @@ export const planContainer = (name: string, container: Container, host: Host): P
     // Not only the program: a directory of the caller's would be a way out for `-w /proc/self/fd/N` (CVE-2024-21626).
     descriptors: "standard",
     steps: [
-      ...openRecord(container),
-      ...limits.create,
       steps.setName("nsk"),
       steps.defaultSignal(SIG.SIGCHLD, {
         reason: "a caller that ignores it would leave nothing to wait for",
       }),
-      steps.blockSignals("all", mask, { reason: "the supervisor reads signals from a descriptor instead" }),
+      steps.blockSignals("all", mask, {
+        reason: "the supervisor reads signals from a descriptor instead, once there is a container",
+      }),
       steps.signalDescriptor(signals),
+      ...openRecord(container),
+      ...limits.create,
       ...steps.openSelf(supervisor),
       ...(terminal
         ? [steps.socketPair(pair, { reason: "over it the child tells which descriptor its terminal is" })]
