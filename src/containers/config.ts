@@ -1,6 +1,8 @@
 // The part of the OCI runtime spec's config that nsk plans from, with the spec's names, types and meanings.
 // @see https://github.com/opencontainers/runtime-spec/blob/main/config.md
 
+import type { Limits } from "../cgroups/limits.ts";
+
 export interface Config {
   readonly process: Process;
   readonly root: Root;
@@ -39,23 +41,10 @@ export interface Mount {
 export interface Linux {
   /** Namespaces that the container has of its own; others are the caller's. */
   readonly namespaces: readonly ("mount" | "pid" | "uts" | "ipc" | "network" | "cgroup")[];
-  readonly resources: Resources;
+  readonly resources: Limits;
   readonly maskedPaths: readonly string[];
   readonly readonlyPaths: readonly string[];
   readonly devices: readonly Device[];
-}
-
-/** Limits; what is undefined is not limited. */
-export interface Resources {
-  /** Microseconds of CPU time in each period, for all CPUs together. */
-  readonly cpuQuota?: number | undefined;
-  readonly cpuPeriod?: number | undefined;
-  readonly cpuShares?: number | undefined;
-  /** CPUs by number, e.g. `0-2,4`. */
-  readonly cpus?: string | undefined;
-  /** Bytes. */
-  readonly memory?: number | undefined;
-  readonly pids?: number | undefined;
 }
 
 /** A character device. @see mknod(2) */

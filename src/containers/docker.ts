@@ -1,9 +1,10 @@
 // docker's flags, as a person writes them, into a config. Names, units and messages are docker's.
 
 import { UsageError } from "../abi/errors.ts";
+import type { Limits } from "../cgroups/limits.ts";
 import { parseGroup, parseId, parsePasswd } from "../host/accounts.ts";
 import type { Host } from "../host/host.ts";
-import type { Config, Linux, Mount, Process, Resources } from "./config.ts";
+import type { Config, Linux, Mount, Process } from "./config.ts";
 import { CAPABILITIES, DEVICES, MASKED_PATHS, MOUNTS, READONLY_PATHS } from "./defaults.ts";
 
 /** `nsk run`'s options. @see docker-run(1) */
@@ -161,7 +162,7 @@ const PERIOD = 100_000;
 /** The kernel's smallest quota. @see sched-bwc in the kernel's documentation */
 const SMALLEST_QUOTA = 1_000;
 
-const parseResources = (flags: Flags): Resources => {
+const parseResources = (flags: Flags): Limits => {
   const quota =
     flags.cpus === undefined ? undefined : Math.round(parseDecimal("--cpus", flags.cpus) * PERIOD);
   // docker: --cpus 0 is no limit

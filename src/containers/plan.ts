@@ -4,6 +4,7 @@
 import { errno } from "../abi/errno.ts";
 import { CAP, CLONE, MNT, MS, SIG } from "../abi/flags.ts";
 import type { Hierarchies } from "../cgroups/hierarchies.ts";
+import type { LimitsPlan } from "../cgroups/limits.ts";
 import type { Host } from "../host/host.ts";
 import { type CallStep, slot } from "../plan/call.ts";
 import type { ForkStep, Plan, Step } from "../plan/plan.ts";
@@ -26,16 +27,8 @@ export interface Container {
   /** The caller's standard input is the container's; otherwise it reads nothing. */
   readonly input: boolean;
   /** The control groups of its limits. */
-  readonly limits: Limits;
+  readonly limits: LimitsPlan;
   readonly hierarchies: Hierarchies;
-}
-
-export interface Limits {
-  /** Directories that `create` makes. */
-  readonly groups: readonly string[];
-  readonly create: readonly CallStep[];
-  readonly join: readonly CallStep[];
-  readonly remove: readonly CallStep[];
 }
 
 const NAMESPACE_FLAGS = {
