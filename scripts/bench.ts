@@ -391,6 +391,7 @@ const write = (measured: string): void => {
   const stop = old.indexOf(end);
   if (start < 0 || stop < start) throw new Error("docs/benchmarks.md has lost its markers");
   writeFileSync(page, `${old.slice(0, start)}${begin}\n\n${measured}\n\n${old.slice(stop)}`);
+  run([process.execPath, "fmt", "--no-script", page]);
 };
 
 const bench = async (): Promise<void> => {
