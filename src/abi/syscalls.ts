@@ -30,6 +30,7 @@ export const syscallNumbers = {
   geteuid: [107, 175],
   getgid: [104, 176],
   getgroups: [115, 158],
+  getpgid: [121, 155],
   getpid: [39, 172],
   getppid: [110, 173],
   getrandom: [318, 278],

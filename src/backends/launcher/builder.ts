@@ -111,10 +111,9 @@ export class Builder {
   }
   /** The address of an array of 8-byte words. */
   words(values: readonly number[]): number {
-    const bytes = new Uint8Array(values.length * 8);
-    const view = new DataView(bytes.buffer);
-    for (let i = 0; i < values.length; i++) view.setUint32(i * 8, values[i]!, true);
-    return this.constant(bytes);
+    const words = new Uint32Array(values.length * 2); // addresses and lengths of ours fit into the lower halves
+    for (let i = 0; i < values.length; i++) words[i * 2] = values[i]!;
+    return this.constant(new Uint8Array(words.buffer));
   }
   /** The address of a NULL-terminated array of C strings. */
   strings(values: readonly string[]): number {

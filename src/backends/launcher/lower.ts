@@ -41,30 +41,40 @@ export const lower = (plan: Plan, arch: Arch): Uint8Array => {
   return writeElf(arch, [runtimeBytes, plain, bytes], base, b.variableBytes);
 };
 
+/** Where to go on when a step has failed. */
+interface WayOut {
+  /** With a report of what is in `site` and `result`. */
+  readonly report: string;
+  /** Without a word. */
+  readonly quiet: string;
+}
+
+const wayOut = (b: Builder): WayOut => ({ report: b.fresh("report"), quiet: b.fresh("exit") });
+
 /** The steps of one process, and the way out of it that takes back what was done before a failure. */
 const lowerProcess = (lowering: Lowering, steps: readonly Step[]): void => {
   const { b } = lowering;
-  const out = b.fresh("exit");
-  const undos: { undo: CallStep; made: Operand; exit: string }[] = [];
-  let exit = out;
+  const last = wayOut(b);
+  const undos: { undo: CallStep; made: Operand; out: WayOut }[] = [];
+  let out = last;
 
   for (const step of steps) {
     switch (step.kind) {
       case "call":
-        lowerChecked(lowering, step, exit);
+        lowerChecked(lowering, step, out);
         if (step.undo) {
           // A call that was tolerated to fail has made nothing, so there is nothing to take back.
           const made = b.variable(b.fresh("made"));
           b.move(made, b.result);
-          exit = b.fresh("undo");
-          undos.push({ undo: step.undo, made, exit });
+          out = wayOut(b);
+          undos.push({ undo: step.undo, made, out });
         }
         break;
       case "fork":
-        lowerFork(lowering, step, exit);
+        lowerFork(lowering, step, out);
         break;
       case "exec":
-        lowerExec(lowering, step, exit);
+        lowerExec(lowering, step, out);
         break;
       case "wait":
         lowerWait(lowering, step);
@@ -75,14 +85,19 @@ const lowerProcess = (lowering: Lowering, steps: readonly Step[]): void => {
     }
   }
 
-  for (const { undo, made, exit } of undos.toReversed()) {
-    const next = b.fresh("undone");
-    b.label(exit);
-    b.branch("lt", made, 0, next);
+  for (let i = undos.length - 1; i >= 0; i--) {
+    const { undo, made, out } = undos[i]!;
+    const next = undos[i - 1]?.out ?? last;
+    b.label(out.report);
+    b.call("report");
+    b.label(out.quiet);
+    b.branch("lt", made, 0, next.quiet);
     lowerCall(lowering, undo);
-    b.label(next);
+    b.jump(next.quiet);
   }
-  b.label(out);
+  b.label(last.report);
+  b.call("report");
+  b.label(last.quiet);
   b.syscall("exit_group", [b.variable("status")]);
 };
 
@@ -141,40 +156,51 @@ const lowerCall = (lowering: Lowering, step: CallStep): void => {
   lowering.b.syscall(step.name, args);
 };
 
-/** Prints `NAME: TITLE failed: TEXT` for the negative error number in `result`. */
-export const report = ({ b, plan }: Lowering, title: string, hints: CallStep["hints"]): void => {
+/**
+ * Leaves in `site` what the runtime's `report` prints: `NAME: TITLE failed: TEXT` and a hint, for the negative error
+ * number in `result`. It leaves `status` in the variable of that name, 0 for what is there already.
+ */
+const site = ({ b, plan }: Lowering, title: string, status: number, hints: CallStep["hints"]): void => {
   const line = encode(`${plan.name}: ${printable(title)} failed: `);
-  const site = [b.constant(line), line.length, 0];
+  const record = [b.constant(line), line.length, status, 0];
   for (const number in hints) {
     const hint = encode(`hint: ${printable(hints[Number(number)]!)}\n`);
-    site.push(Number(number), b.constant(hint), hint.length);
-    site[2]!++;
+    record.push(Number(number), b.constant(hint), hint.length);
+    record[3]!++;
   }
-  b.move(b.variable("site"), b.words(site));
-  b.call("report");
+  b.move(b.variable("site"), b.words(record));
 };
 
-/** Makes a call and does what the step says of a failure: `failed` is where to go on when it is fatal. */
-const lowerChecked = (lowering: Lowering, step: CallStep, failed: string): void => {
+/** Reports a failure that is not a step's, and ends. */
+export const reportAndEnd = (lowering: Lowering, title: string): void => {
+  const { b, plan } = lowering;
+  site(lowering, title, plan.failure, undefined);
+  b.call("report");
+  b.syscall("exit_group", [plan.failure]);
+};
+
+/** Makes a call and does what the step says of a failure. */
+const lowerChecked = (lowering: Lowering, step: CallStep, out: WayOut): void => {
   const { b, plan } = lowering;
   lowerCall(lowering, step);
   if (step.result) b.move(slotVariable(lowering, step.result.slot), b.result);
   if (step.onError === "ignore") return;
-  const ok = b.fresh("ok");
-  b.branch("ge", b.result, 0, ok);
-  for (const number of step.tolerate ?? []) b.branch("eq", b.result, -number, ok);
-  report(lowering, step.title, step.hints);
-  if (step.onError !== "warn") {
-    b.move(b.variable("status"), step.status ?? plan.failure);
-    b.jump(failed);
+  const status = step.status ?? plan.failure;
+  if (step.tolerate || step.onError === "warn") {
+    const ok = b.fresh("ok");
+    b.branch("ge", b.result, 0, ok);
+    for (const number of step.tolerate ?? []) b.branch("eq", b.result, -number, ok);
+    site(lowering, step.title, status, step.hints);
+    if (step.onError === "warn") b.call("report");
+    else b.jump(out.report);
+    b.label(ok);
+  } else {
+    site(lowering, step.title, status, step.hints);
+    b.branch("lt", b.result, 0, out.report);
   }
-  b.label(ok);
   if (step.endWhenPositive) {
-    const goOn = b.fresh("go on");
-    b.branch("lt", b.result, 1, goOn);
     b.move(b.variable("status"), plan.failure);
-    b.jump(failed);
-    b.label(goOn);
+    b.branch("ge", b.result, 1, out.quiet);
   }
 };
 
@@ -192,43 +218,45 @@ const cloneCall = (step: ForkStep): CallStep => {
   };
 };
 
-const lowerFork = (lowering: Lowering, step: ForkStep, failed: string): void => {
+const lowerFork = (lowering: Lowering, step: ForkStep, out: WayOut): void => {
   const { b } = lowering;
   const parent = b.fresh("parent");
-  lowerChecked(lowering, cloneCall(step), failed);
+  lowerChecked(lowering, cloneCall(step), out);
   b.branch("ne", slotVariable(lowering, step.pid.slot), 0, parent);
   lowerProcess(lowering, step.child);
   b.label(parent);
 };
 
-const lowerExec = (lowering: Lowering, step: ExecStep, failed: string): void => {
+const lowerExec = (lowering: Lowering, step: ExecStep, out: WayOut): void => {
   const { b } = lowering;
   b.move(b.variable("argv"), b.strings(step.argv));
   b.move(b.variable("envp"), step.env ? b.strings(step.env) : b.variable("environ"));
   b.move(b.variable("candidates"), b.strings(step.candidates));
   b.move(b.variable("script"), b.buffer((step.argv.length + 2) * 8));
   b.call("exec");
-  report(lowering, `execute ${step.program}`, undefined);
-  if (step.status !== undefined) b.move(b.variable("status"), step.status);
-  b.jump(failed);
+  site(lowering, `execute ${step.program}`, step.status ?? 0, undefined);
+  b.jump(out.report);
 };
 
 const lowerWait = (lowering: Lowering, step: WaitStep): void => {
-  const { b, plan } = lowering;
+  const { b } = lowering;
   const ended = b.fresh("ended");
   b.move(b.variable("child"), slotVariable(lowering, step.pid.slot));
   b.call("wait for child");
   b.branch("ge", b.result, 0, ended);
-  report(lowering, "wait for the child", undefined);
-  b.syscall("exit_group", [plan.failure]);
+  reportAndEnd(lowering, "wait for the child");
   b.label(ended);
   lowerCleanup(lowering, step.cleanup);
   b.jump(step.signaled === "signal" ? "end by signal" : "end by status");
 };
 
+/** For calls that never take it. */
+const nowhere: WayOut = { report: "nowhere", quiet: "nowhere" };
+
 /** Each cleanup call reports its own failure, and nothing stops for it. */
 export const lowerCleanup = (lowering: Lowering, calls: readonly CallStep[]): void => {
-  for (const call of calls) lowerChecked(lowering, { ...call, onError: call.onError ?? "warn" }, "");
+  for (const call of calls)
+    lowerChecked(lowering, { ...call, onError: call.onError === "ignore" ? "ignore" : "warn" }, nowhere);
 };
 
 export { slotVariable };

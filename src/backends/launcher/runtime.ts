@@ -58,7 +58,7 @@ const assemble = (encoder: Encoder): Runtime => {
 
 /**
  * `report`: prints what failed, for the negative error number in `result`. `site` points to the title and its length,
- * the number of hints, and for each an error number, its text and its length. One write, so that lines of several
+ * the exit status (0: the one that is there), the number of hints, and for each an error number, its text and its length. One write, so that lines of several
  * processes do not mix.
  */
 const report = (b: Builder): void => {
@@ -75,6 +75,11 @@ const report = (b: Builder): void => {
   b.move(hintLength, 0);
   b.move(field, site);
   b.compute("add", field, 16);
+  b.load(left, field, 8);
+  b.branch("eq", left, 0, "status kept");
+  b.move(b.variable("status"), left);
+  b.label("status kept");
+  b.compute("add", field, 8);
   b.load(left, field, 8);
   b.compute("add", field, 8);
   b.label("hint");

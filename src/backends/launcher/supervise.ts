@@ -3,7 +3,7 @@
 import { errno } from "../../abi/errno.ts";
 import { POLL, SIG, TTY } from "../../abi/flags.ts";
 import type { SuperviseStep } from "../../plan/plan.ts";
-import { type Lowering, lowerCleanup, report, slotVariable } from "./lower.ts";
+import { type Lowering, lowerCleanup, reportAndEnd, slotVariable } from "./lower.ts";
 import type { Operand, Variable } from "./ops.ts";
 import { stopSelf } from "./runtime.ts";
 
@@ -14,11 +14,6 @@ const O_NONBLOCK = 0o4000;
 
 /** How many times SIGINT, SIGTERM or SIGQUIT must come before a container that takes no notice is killed; docker's number. */
 const PATIENCE = 3;
-
-const fail = (lowering: Lowering, title: string): void => {
-  report(lowering, title, undefined);
-  lowering.b.syscall("exit_group", [lowering.plan.failure]);
-};
 
 /** See {@link SuperviseStep}. */
 export const superviseRoutine = (lowering: Lowering, step: SuperviseStep): void => {
@@ -83,7 +78,8 @@ export const superviseRoutine = (lowering: Lowering, step: SuperviseStep): void 
     terminal?.raw();
   });
   on([SIG.SIGWINCH], () => terminal?.resize());
-  on([SIG.SIGCONT, SIG.SIGPIPE, SIG.SIGURG], () => {});
+  on([SIG.SIGCONT], () => terminal?.raw()); // a shell's fg and bg
+  on([SIG.SIGPIPE, SIG.SIGURG], () => {});
   on([SIG.SIGINT, SIG.SIGTERM, SIG.SIGQUIT], () => {
     const forward = b.fresh("forward");
     b.compute("sub", patience, 1);
@@ -97,7 +93,7 @@ export const superviseRoutine = (lowering: Lowering, step: SuperviseStep): void 
 
   b.label(broken);
   terminal?.restore();
-  fail(lowering, "wait for the container");
+  reportAndEnd(lowering, "wait for the container");
 
   b.label(ended);
   terminal?.drain();
@@ -147,9 +143,10 @@ const relay = (lowering: Lowering, master: Variable, stdin: boolean) => {
     Variable,
     Variable,
   ];
-  const [input, hasTerminal, ignored] = [
+  const [input, isRaw, isBackground, ignored] = [
     b.variable("input"),
-    b.variable("has terminal"),
+    b.variable("is raw"),
+    b.variable("is background"),
     b.variable("ignored"),
   ];
 
@@ -169,11 +166,33 @@ const relay = (lowering: Lowering, master: Variable, stdin: boolean) => {
     b.label(done);
   };
 
-  /** As cfmakeraw(3). */
+  /**
+   * Finds out whether this process is a background job of its terminal: then neither its settings nor what is typed are
+   * this job's. The kernel would stop others for either, but not one that has the signals for that blocked.
+   */
+  const askForeground = (): void => {
+    const [group, own, known] = [b.variable("group"), b.variable("own group"), b.fresh("known")];
+    b.move(isBackground, 0);
+    b.syscall("ioctl", [STDIN, TTY.TIOCGPGRP, size]);
+    b.branch("lt", b.result, 0, known); // not a terminal, or not that of this session
+    b.load(group, size, 4);
+    b.syscall("getpgid", [0], own);
+    b.branch("eq", group, own, known);
+    b.move(isBackground, 1);
+    b.label(known);
+  };
+
+  /** As cfmakeraw(3), in the foreground. What was set before is kept for {@link restore}. */
   const raw = (): void => {
-    const done = b.fresh("raw");
+    const [done, known] = [b.fresh("raw"), b.fresh("kept")];
     b.syscall("ioctl", [STDIN, TTY.TCGETS, termios]);
     b.branch("lt", b.result, 0, done);
+    askForeground();
+    b.branch("ne", isBackground, 0, done);
+    b.branch("ne", isRaw, 0, known);
+    b.syscall("ioctl", [STDIN, TTY.TCGETS, saved], ignored);
+    b.move(isRaw, 1);
+    b.label(known);
     change(
       0,
       TTY.IGNBRK | TTY.BRKINT | TTY.PARMRK | TTY.ISTRIP | TTY.INLCR | TTY.IGNCR | TTY.ICRNL | TTY.IXON,
@@ -190,7 +209,10 @@ const relay = (lowering: Lowering, master: Variable, stdin: boolean) => {
 
   const restore = (): void => {
     const done = b.fresh("restored");
-    b.branch("lt", hasTerminal, 0, done);
+    b.branch("eq", isRaw, 0, done);
+    b.move(isRaw, 0);
+    askForeground();
+    b.branch("ne", isBackground, 0, done);
     b.syscall("ioctl", [STDIN, TTY.TCSETSW, saved], ignored);
     b.label(done);
   };
@@ -229,7 +251,6 @@ const relay = (lowering: Lowering, master: Variable, stdin: boolean) => {
   return {
     start: (): void => {
       b.syscall("fcntl", [master, F_SETFL, 2 | O_NONBLOCK], ignored); // O_RDWR, and never wait for a full terminal
-      b.syscall("ioctl", [STDIN, TTY.TCGETS, saved], hasTerminal);
       b.move(typedLength, 0);
       b.move(input, stdin ? STDIN : -1);
       raw();
@@ -240,20 +261,21 @@ const relay = (lowering: Lowering, master: Variable, stdin: boolean) => {
     watch: (poll: number): void => {
       // What was typed waits for room in the container's terminal before more is read.
       const [idle, set] = [b.fresh("idle"), b.fresh("set")];
+      watch(lowering, poll, 1, -1, POLL.POLLIN);
+      watch(lowering, poll, 2, master, POLL.POLLIN);
       b.branch("eq", typedLength, 0, idle);
-      watch(lowering, poll, 1, -1, 0);
       watch(lowering, poll, 2, master, POLL.POLLIN | POLL.POLLOUT);
       b.jump(set);
       b.label(idle);
+      b.branch("ne", isBackground, 0, set);
       watch(lowering, poll, 1, input, POLL.POLLIN);
-      watch(lowering, poll, 2, master, POLL.POLLIN);
       b.label(set);
     },
     carry: (poll: number): void => {
-      const names = ["output", "gone", "noOutput", "writeOut", "noWrite", "readIn", "noRead", "end"];
-      const [output, gone, noOutput, writeOut, noWrite, readIn, noRead, end] = names.map((hint) =>
+      const names = ["output", "gone", "noOutput", "writeOut", "noWrite", "readIn", "noRead"];
+      const [output, gone, noOutput, writeOut, noWrite, readIn, noRead] = names.map((hint) =>
         b.fresh(hint),
-      ) as [string, string, string, string, string, string, string, string];
+      ) as [string, string, string, string, string, string, string];
       readyTo(lowering, poll, 2, POLL.POLLOUT, writeOut);
       b.jump(noWrite);
       b.label(writeOut);
@@ -277,10 +299,13 @@ const relay = (lowering: Lowering, master: Variable, stdin: boolean) => {
       b.jump(noRead);
       b.label(readIn);
       b.move(typedFrom, typed);
-      b.syscall("read", [STDIN, typed, BLOCK], typedLength);
-      b.branch("lt", typedLength, 1, end);
-      b.jump(noRead);
-      b.label(end);
+      b.syscall("read", [STDIN, typed, BLOCK]);
+      b.move(typedLength, b.result);
+      b.branch("ge", typedLength, 1, noRead);
+      b.move(typedLength, 0);
+      b.branch("eq", b.result, -errno("EAGAIN"), noRead);
+      askForeground(); // EIO too, until SIGCONT tells of the way back
+      b.branch("ne", isBackground, 0, noRead);
       b.move(input, -1);
       b.store(typed, END_OF_TRANSMISSION, 1);
       b.move(typedLength, 1);

@@ -35,7 +35,7 @@ export const encodeX64: Encoder = (ops, base, known) => {
   let at = 0;
 
   const put = (...bytes: number[]): void => {
-    for (const byte of bytes) code[at++] = byte;
+    for (let i = 0; i < bytes.length; i++) code[at++] = bytes[i]!;
   };
   const put32 = (value: number): void => {
     view.setInt32(at, value, true);
