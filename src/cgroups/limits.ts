@@ -46,11 +46,15 @@ export interface LimitsPlan {
 const FAILURE = 125;
 
 /**
- * Plans a group `nsk-NAME`, next to the others at the top: a group above it would have to stay behind. Without a limit there is nothing to do. Throws HostError where no controller for a limit
- * is mounted.
+ * Plans a group `nsk-NAME`, next to the others at the top: a group above it would have to stay behind. Without a limit
+ * there is nothing to do. Throws HostError where no controller for a limit is mounted.
  */
-export const planLimits = (host: Host, name: string, limits: Limits): LimitsPlan => {
-  const hierarchies = readHierarchies(host);
+export const planLimits = (
+  host: Host,
+  name: string,
+  limits: Limits,
+  hierarchies: Hierarchies = readHierarchies(host),
+): LimitsPlan => {
   const wanted = parts.flatMap((part) =>
     part.given(limits) ? [{ ...part, ...find(host, hierarchies, part.controller) }] : [],
   );

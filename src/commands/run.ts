@@ -115,12 +115,13 @@ export const containerFromOptions = (
     tty = false;
   }
   const config = configFromFlags({ ...values, tty }, operands, id, host);
+  const hierarchies = readHierarchies(host);
   return {
     id,
     config,
     overlay,
     input: values.interactive,
-    limits: planLimits(host, id, config.linux.resources),
-    hierarchies: readHierarchies(host),
+    limits: planLimits(host, id, config.linux.resources, hierarchies),
+    hierarchies,
   };
 };

@@ -384,30 +384,36 @@ const standardInput = ({ config, input }: Container): CallStep[] => {
 /** Least privilege, in the one order that works: what root may drop is dropped while it is still root. */
 const privileges = ({ process }: Config, host: Host): CallStep[] => {
   const { uid, gid, additionalGids } = process.user;
-  const wanted = new Set(process.capabilities);
   const last = Number(host.read("/proc/sys/kernel/cap_last_cap") ?? CAP.CAP_CHECKPOINT_RESTORE);
-  const dropped = Object.entries(CAP).filter(([name, bit]) => bit <= last && !wanted.has(name));
-  // A set may only shrink: in a container within a container some of them are not there to be kept.
-  const own = BigInt(
-    `0x${/^CapPrm:\s*([0-9a-f]+)$/m.exec(host.read("/proc/self/status") ?? "")?.[1] ?? "ffffffffffffffff"}`,
-  );
-  const kept = Object.entries(CAP)
-    .filter(([name]) => wanted.has(name))
-    .reduce((set, [, bit]) => set | (1n << BigInt(bit)), 0n);
-  return [
-    ...dropped.map(([name, bit], i) =>
-      steps.dropFromBoundingSet(
-        bit,
-        name,
-        i === 0 ? { reason: "no program inside can gain these again" } : {},
-      ),
-    ),
-    steps.setgroups(additionalGids),
-    steps.setgid(gid),
-    steps.setuid(uid),
-    ...(uid === 0 ? [steps.setCapabilities(kept & own, "and root itself has only what is left")] : []),
-  ];
+  const own = permitted(host);
+  const dropped: CallStep[] = [];
+  const kept: (keyof typeof CAP)[] = [];
+  let name: keyof typeof CAP;
+  for (name in CAP) {
+    const bit = CAP[name];
+    if (!process.capabilities.includes(name)) {
+      const reason = "no program inside can gain these again";
+      if (bit <= last) dropped.push(steps.dropFromBoundingSet(bit, name, dropped.length ? {} : { reason }));
+    } else if (inSet(own, bit)) kept.push(name);
+  }
+  const rest = [steps.setgroups(additionalGids), steps.setgid(gid), steps.setuid(uid)];
+  if (uid === 0) rest.push(steps.setCapabilities(kept, { reason: "and root itself has only what is left" }));
+  return [...dropped, ...rest];
 };
+
+/**
+ * The caller's permitted set, as /proc writes it. A set may only shrink: in a container within a container some of those
+ * to be kept are not there. @see proc_pid_status(5)
+ */
+const permitted = (host: Host): string => {
+  const status = host.read("/proc/self/status") ?? "";
+  const at = status.indexOf("CapPrm:");
+  return at < 0 ? "ffffffffffffffff" : status.slice(at + 8, at + 24);
+};
+
+/** Whether a bit is in a set of 16 hexadecimal digits. */
+const inSet = (digits: string, bit: number): boolean =>
+  ((Number.parseInt(digits[15 - (bit >> 2)]!, 16) >> (bit & 3)) & 1) === 1;
 
 const workingDirectory = (cwd: string, readonlyRoot: boolean): CallStep[] => [
   ...(cwd === "/" || readonlyRoot ? [] : directories(cwd)),

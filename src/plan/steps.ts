@@ -492,33 +492,37 @@ export const loopbackUp = (): CallStep[] => {
 
 /** `prctl(PR_CAPBSET_DROP, capability)`; one that the kernel does not know is dropped already. @see capabilities(7) */
 export const dropFromBoundingSet = (bit: number, name: string, about?: About): CallStep =>
-  call("prctl", [int(PR.PR_CAPBSET_DROP, "PR_CAPBSET_DROP"), int(bit, name)], `drop ${name}`, {
+  call("prctl", [int(PR.PR_CAPBSET_DROP, "PR_CAPBSET_DROP"), int(bit, name)], "drop capabilities", {
     tolerate: [errno("EINVAL")],
     ...about,
   });
 
-/** `capset(header, data)`: the permitted and effective set as given, the inheritable empty. @see capset(2) */
-export const setCapabilities = (set: bigint, reason: string): CallStep => {
-  const low = Number(set & 0xffffffffn);
-  const high = Number(set >> 32n);
+/** `capset(header, data)`: these in the permitted and effective set, the inheritable empty. @see capset(2) */
+export const setCapabilities = (names: readonly (keyof typeof CAP)[], about?: About): CallStep => {
   const header = new Uint8Array(Uint32Array.of(0x20080522, 0).buffer); // _LINUX_CAPABILITY_VERSION_3, this process
-  const data = new Uint8Array(Uint32Array.of(low, low, 0, high, high, 0).buffer);
-  const names = Object.entries(CAP)
-    .filter(([, bit]) => (set >> BigInt(bit)) & 1n)
-    .map(([name]) => `1<<${name}`)
-    .join("|");
+  // { effective, permitted, inheritable } for bits 0 to 31, and again for those above
+  const words = new Uint32Array(6);
+  let text = "";
+  for (const name of names) {
+    const bit = CAP[name];
+    const half = bit < 32 ? 0 : 3;
+    words[half]! |= 1 << (bit & 31);
+    words[half + 1] = words[half]!;
+    text += `${text && "|"}1<<${name}`;
+  }
+  const set = text || "0";
   return call(
     "capset",
     [
       { type: "bytes", value: header, text: "{version=_LINUX_CAPABILITY_VERSION_3, pid=0}" },
       {
         type: "bytes",
-        value: data,
-        text: `{effective=${names || "0"}, permitted=${names || "0"}, inheritable=0}`,
+        value: new Uint8Array(words.buffer),
+        text: `{effective=${set}, permitted=${set}, inheritable=0}`,
       },
     ],
     "set the capabilities",
-    { reason },
+    about,
   );
 };
 

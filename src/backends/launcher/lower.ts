@@ -25,6 +25,8 @@ export interface Lowering {
   readonly plan: Plan;
   /** Buffers that a plan refers to by name. */
   readonly buffers: Map<string, number>;
+  /** Addresses of records for the runtime's `report`. */
+  readonly sites: Map<string, number>;
 }
 
 /** The launcher of a plan as the bytes of an executable file. */
@@ -34,7 +36,7 @@ export const lower = (plan: Plan, arch: Arch): Uint8Array => {
   const constants = RUNTIME + ((runtimeBytes.length + 7) & ~7);
   const b = new Builder({ constants, variables: runtime.variables, variableBytes: runtime.variableBytes });
   b.ops.push({ op: "start", environ: b.variable("environ") });
-  lowerProcess({ b, arch, plan, buffers: new Map() }, plan.steps);
+  lowerProcess({ b, arch, plan, buffers: new Map(), sites: new Map() }, plan.steps);
   const plain = b.constants();
   const base = constants + plain.length;
   const { bytes } = (arch === "x64" ? encodeX64 : encodeArm64)(b.ops, base, runtime.labels);
@@ -160,7 +162,19 @@ const lowerCall = (lowering: Lowering, step: CallStep): void => {
  * Leaves in `site` what the runtime's `report` prints: `NAME: TITLE failed: TEXT` and a hint, for the negative error
  * number in `result`. It leaves `status` in the variable of that name, 0 for what is there already.
  */
-const site = ({ b, plan }: Lowering, title: string, status: number, hints: CallStep["hints"]): void => {
+const site = (
+  { b, plan, sites }: Lowering,
+  title: string,
+  status: number,
+  hints: CallStep["hints"],
+): void => {
+  // Steps of a group have a title in common, and so a record.
+  const key = hints ? undefined : `${status} ${title}`;
+  const known = key && sites.get(key);
+  if (known) {
+    b.move(b.variable("site"), known);
+    return;
+  }
   const line = encode(`${plan.name}: ${printable(title)} failed: `);
   const record = [b.constant(line), line.length, status, 0];
   for (const number in hints) {
@@ -168,7 +182,9 @@ const site = ({ b, plan }: Lowering, title: string, status: number, hints: CallS
     record.push(Number(number), b.constant(hint), hint.length);
     record[3]!++;
   }
-  b.move(b.variable("site"), b.words(record));
+  const at = b.words(record);
+  if (key) sites.set(key, at);
+  b.move(b.variable("site"), at);
 };
 
 /** Reports a failure that is not a step's, and ends. */
