@@ -1,4 +1,4 @@
-// Entering a group: one write to its cgroup.procs, by the process that enters.
+// Entering a group: one write by the process that enters.
 
 import type { Host } from "../host/host.ts";
 import type { CallStep } from "../plan/call.ts";
@@ -13,7 +13,7 @@ export const planJoin = (host: Host, places: readonly Place[]): CallStep[] => {
   refuseTwoGroupsOfVersion2(places);
   const steps: CallStep[] = [];
   for (const place of places) {
-    const [open, write, close] = writeFile(`${place.directory}/cgroup.procs`, "0", {
+    const [open, write, close] = writeFile(`${place.directory}/${entrance(place)}`, "0", {
       title: `join ${place.title} (${place.directory})`,
       hints: joinHints(host, place.hierarchy.version, place.title),
       status: joinStatus(host, place),
@@ -23,6 +23,12 @@ export const planJoin = (host: Host, places: readonly Place[]): CallStep[] => {
   }
   return steps;
 };
+
+/**
+ * The file to write to: on version 1 libcgroup's, which is the one that `cgcreate -t` gives away. It moves one thread,
+ * and who enters has one. That one alone moves at once: for a whole process the kernel waits for an RCU grace period.
+ */
+const entrance = ({ hierarchy }: Place): string => (hierarchy.version === 1 ? "tasks" : "cgroup.procs");
 
 const reason = "0 is this process: its limits and what it uses count there from now on";
 

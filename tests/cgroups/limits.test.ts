@@ -75,7 +75,8 @@ for (const [what, host, limits, groups, create] of rows)
     const plan = planLimits(host, "c1", limits);
     expect(plan.groups).toEqual(groups);
     expect(outline(plan.create)).toEqual(create);
-    expect(outline(plan.join)).toEqual(groups.map((directory) => `${directory}/cgroup.procs < 0`));
+    const entrance = host.list("/sys/fs/cgroup/memory") ? "tasks" : "cgroup.procs";
+    expect(outline(plan.join)).toEqual(groups.map((directory) => `${directory}/${entrance} < 0`));
     expect(outline(plan.remove)).toEqual(groups.map((directory) => `rmdir ${directory}`));
   });
 

@@ -186,9 +186,9 @@ describe("joining groups", () => {
 
   test("is one write for each hierarchy", () => {
     expect(outline(join(hybrid(), "cpu,memory:a", "cpu:b"))).toEqual([
-      "/sys/fs/cgroup/cpu/a/cgroup.procs < 0",
-      "/sys/fs/cgroup/memory/a/cgroup.procs < 0",
-      "/sys/fs/cgroup/cpu/b/cgroup.procs < 0",
+      "/sys/fs/cgroup/cpu/a/tasks < 0",
+      "/sys/fs/cgroup/memory/a/tasks < 0",
+      "/sys/fs/cgroup/cpu/b/tasks < 0",
     ]);
     expect(outline(join(v2(), "cpu,memory:a"))).toEqual(["/sys/fs/cgroup/a/cgroup.procs < 0"]);
   });

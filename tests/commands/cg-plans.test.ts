@@ -38,16 +38,16 @@ describe("cgexec", () => {
 
   test("joins, and becomes the program with its arguments", () => {
     expect(plan(["cpu,memory:a"], ["echo", "-g", "--", "x"])).toEqual([
-      "/sys/fs/cgroup/cpu/a/cgroup.procs < 0",
-      "/sys/fs/cgroup/memory/a/cgroup.procs < 0",
+      "/sys/fs/cgroup/cpu/a/tasks < 0",
+      "/sys/fs/cgroup/memory/a/tasks < 0",
       "exec echo -g -- x",
     ]);
   });
   test(`* is what cgcreate takes it for (${difference("cgexec-star")})`, () => {
     expect(plan(["*:a"], ["true"])).toEqual([
-      "/sys/fs/cgroup/cpu/a/cgroup.procs < 0",
-      "/sys/fs/cgroup/cpuacct/a/cgroup.procs < 0",
-      "/sys/fs/cgroup/memory/a/cgroup.procs < 0",
+      "/sys/fs/cgroup/cpu/a/tasks < 0",
+      "/sys/fs/cgroup/cpuacct/a/tasks < 0",
+      "/sys/fs/cgroup/memory/a/tasks < 0",
       "exec true",
     ]);
   });

@@ -247,6 +247,17 @@ describe("cgexec", () => {
     ])
       expectFailure(runIn("nsk", words, {}, name).stderr, "cgexec");
   });
+  live("a group whose tasks file alone was given away (cgcreate -t)", () => {
+    const name = uniqueName();
+    const script = `
+      nsk=$1 name=$2
+      "$nsk" cgcreate -t nobody:nogroup -g cpu:"$name" || exit
+      for cgexec in /usr/bin/cgexec "$nsk cgexec"; do
+        setpriv --reuid nobody --regid nogroup --clear-groups $cgexec -g cpu:"$name" cat /proc/self/cgroup | grep :cpu:
+      done
+      "$nsk" cgdelete cpu:"$name"`;
+    expect(runShell(script, name).stdout).toMatch(new RegExp(`^(\\d+:cpu:/${name}\n){2}$`));
+  });
   live("a program that is not there, or no program", () => {
     for (const program of ["no-such-program", "/etc/passwd", "/"]) {
       const { libcgroup, nsk } = runBoth(["cgexec", "-g", "cpu:%", program], group);

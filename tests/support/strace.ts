@@ -296,7 +296,7 @@ const loopOf = (calls: readonly Call[]): number => {
   const at = calls.findIndex(({ name, args }) => name === "ppoll" && args[1] === "3");
   return at < 0 ? Number.POSITIVE_INFINITY : at;
 };
-const CARRIES: readonly string[] = ["ppoll", "read", "write", "ioctl", "fcntl"];
+const CARRIES: readonly string[] = ["ppoll", "read", "write", "ioctl", "fcntl", "getpgid"];
 const withoutLoop = (calls: readonly Call[], loop: number): Call[] =>
   calls.filter(({ name }, i) => i < loop || !CARRIES.includes(name));
 
