@@ -199,7 +199,9 @@ const exec = (b: Builder): void => {
   b.comeBack();
 };
 
+const WNOHANG = 1;
 const WUNTRACED = 2;
+const WCONTINUED = 8;
 
 /**
  * `wait for child`: comes back when process `child` has ended, with how in `wait status`, or with a negative error
@@ -209,12 +211,17 @@ const waitForChild = (b: Builder): void => {
   const [child, waitStatus, low] = [b.variable("child"), b.variable("wait status"), b.variable("low")];
   b.label("wait for child");
   b.syscall("wait4", [child, waitStatus.at, WUNTRACED, 0]);
+  b.label("news");
   b.branch("eq", b.result, -errno("EINTR"), "wait for child");
   b.branch("lt", b.result, 0, "waited");
   b.load(waitStatus, waitStatus.at, 4);
   b.move(low, waitStatus);
   b.compute("and", low, 0xff);
+  b.branch("eq", low, 0xff, "wait for child"); // WIFCONTINUED
   b.branch("ne", low, 0x7f, "waited"); // WIFSTOPPED
+  // Ctrl-Z stops both, and this process hears of its child only when both go on again: then that is no news any more.
+  b.syscall("wait4", [child, waitStatus.at, WNOHANG + WUNTRACED + WCONTINUED, 0]);
+  b.branch("ne", b.result, 0, "news");
   stopSelf(b);
   b.syscall("kill", [child, SIG.SIGCONT]);
   b.jump("wait for child");

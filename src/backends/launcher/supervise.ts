@@ -3,6 +3,7 @@
 import { errno } from "../../abi/errno.ts";
 import { POLL, SIG, TTY } from "../../abi/flags.ts";
 import type { SuperviseStep } from "../../plan/plan.ts";
+import type { Builder } from "./builder.ts";
 import { type Lowering, lowerCleanup, reportAndEnd, slotVariable } from "./lower.ts";
 import type { Operand, Variable } from "./ops.ts";
 import { stopSelf } from "./runtime.ts";
@@ -21,7 +22,10 @@ export const superviseRoutine = (lowering: Lowering, step: SuperviseStep): void 
   const pid = slotVariable(lowering, step.pid.slot);
   const signals = slotVariable(lowering, step.signals.slot);
   const terminal =
-    step.terminal && relay(lowering, slotVariable(lowering, step.terminal.master.slot), step.terminal.input);
+    step.terminal &&
+    relay(lowering, slotVariable(lowering, step.terminal.master.slot), step.terminal.input, () =>
+      stop(b, pid),
+    );
   const [loop, signaled, ended, broken] = ["supervise", "signaled", "ended", "broken"].map((hint) =>
     b.fresh(hint),
   ) as [string, string, string, string];
@@ -72,13 +76,10 @@ export const superviseRoutine = (lowering: Lowering, step: SuperviseStep): void 
   on([SIG.SIGHUP], () => b.syscall("kill", [pid, SIG.SIGKILL], ignored));
   on([SIG.SIGTSTP, SIG.SIGTTIN, SIG.SIGTTOU], () => {
     terminal?.restore();
-    b.syscall("kill", [pid, SIG.SIGSTOP], ignored);
-    stopSelf(b);
-    b.syscall("kill", [pid, SIG.SIGCONT], ignored);
-    terminal?.raw();
+    stop(b, pid);
   });
   on([SIG.SIGWINCH], () => terminal?.resize());
-  on([SIG.SIGCONT], () => terminal?.raw()); // a shell's fg and bg
+  on([SIG.SIGCONT], () => terminal?.raw()); // after every stop
   on([SIG.SIGPIPE, SIG.SIGURG], () => {});
   on([SIG.SIGINT, SIG.SIGTERM, SIG.SIGQUIT], () => {
     const forward = b.fresh("forward");
@@ -100,6 +101,14 @@ export const superviseRoutine = (lowering: Lowering, step: SuperviseStep): void 
   terminal?.restore();
   lowerCleanup(lowering, step.cleanup);
   b.jump("end by status");
+};
+
+/** Stops the container's first process and this one; both go on together. */
+const stop = (b: Builder, pid: Variable): void => {
+  const ignored = b.variable("ignored");
+  b.syscall("kill", [pid, SIG.SIGSTOP], ignored);
+  stopSelf(b);
+  b.syscall("kill", [pid, SIG.SIGCONT], ignored);
 };
 
 /** Fills in `struct pollfd { int fd; short events; short revents; }` number `n`; a negative fd is passed over. */
@@ -124,10 +133,10 @@ const STDOUT = 1;
 const END_OF_TRANSMISSION = 4;
 
 /**
- * Carries bytes between the caller's terminal and the container's. The caller's is in raw mode meanwhile, so that
- * Ctrl-C and the like reach the container's as bytes, and is put back on every way out.
+ * Carries bytes between the caller's terminal and the container's. When what is typed goes there, the caller's is in
+ * raw mode meanwhile, so that Ctrl-C and the like reach the container's as bytes, and is put back on every way out.
  */
-const relay = (lowering: Lowering, master: Variable, stdin: boolean) => {
+const relay = (lowering: Lowering, master: Variable, stdin: boolean, stop: () => void) => {
   const { b } = lowering;
   const saved = b.buffer(64);
   const termios = b.buffer(64);
@@ -166,10 +175,7 @@ const relay = (lowering: Lowering, master: Variable, stdin: boolean) => {
     b.label(done);
   };
 
-  /**
-   * Finds out whether this process is a background job of its terminal: then neither its settings nor what is typed are
-   * this job's. The kernel would stop others for either, but not one that has the signals for that blocked.
-   */
+  /** Finds out whether this process is a background job of its terminal: then that belongs to another. */
   const askForeground = (): void => {
     const [group, own, known] = [b.variable("group"), b.variable("own group"), b.fresh("known")];
     b.move(isBackground, 0);
@@ -182,13 +188,20 @@ const relay = (lowering: Lowering, master: Variable, stdin: boolean) => {
     b.label(known);
   };
 
-  /** As cfmakeraw(3), in the foreground. What was set before is kept for {@link restore}. */
+  /**
+   * As cfmakeraw(3); what was set before is kept for {@link restore}. A job in the background stops instead, as the
+   * kernel would do with one that has not blocked the signal for it; the SIGCONT that ends the stop leads here again.
+   */
   const raw = (): void => {
-    const [done, known] = [b.fresh("raw"), b.fresh("kept")];
+    if (!stdin) return resize();
+    const [done, known, mine] = [b.fresh("raw"), b.fresh("kept"), b.fresh("mine")];
     b.syscall("ioctl", [STDIN, TTY.TCGETS, termios]);
     b.branch("lt", b.result, 0, done);
     askForeground();
-    b.branch("ne", isBackground, 0, done);
+    b.branch("eq", isBackground, 0, mine);
+    stop();
+    b.jump(done);
+    b.label(mine);
     b.branch("ne", isRaw, 0, known);
     b.syscall("ioctl", [STDIN, TTY.TCGETS, saved], ignored);
     b.move(isRaw, 1);
@@ -208,6 +221,7 @@ const relay = (lowering: Lowering, master: Variable, stdin: boolean) => {
   };
 
   const restore = (): void => {
+    if (!stdin) return;
     const done = b.fresh("restored");
     b.branch("eq", isRaw, 0, done);
     b.move(isRaw, 0);
@@ -304,8 +318,12 @@ const relay = (lowering: Lowering, master: Variable, stdin: boolean) => {
       b.branch("ge", typedLength, 1, noRead);
       b.move(typedLength, 0);
       b.branch("eq", b.result, -errno("EAGAIN"), noRead);
-      askForeground(); // EIO too, until SIGCONT tells of the way back
-      b.branch("ne", isBackground, 0, noRead);
+      const end = b.fresh("end");
+      askForeground(); // EIO: it was put into the background without being stopped
+      b.branch("eq", isBackground, 0, end);
+      stop();
+      b.jump(noRead);
+      b.label(end);
       b.move(input, -1);
       b.store(typed, END_OF_TRANSMISSION, 1);
       b.move(typedLength, 1);
