@@ -267,6 +267,20 @@ describe("descriptors", () => {
     descriptors,
     options,
   );
+  // eventfd2, epoll_create, timerfd_create: the runtime has some of its own.
+  const [eventfd, epoll, timerfd] = process.arch === "arm64" ? [19, 20, 85] : [290, 291, 283];
+  handsOver(
+    "an eventfd, an epoll, a timerfd",
+    `perl -e 'for (1, 2) { syscall ${eventfd}, 5, 0; syscall ${epoll}, 0; syscall ${timerfd}, 1, 0 } exec @ARGV' "$@"`,
+    descriptors,
+    options,
+  );
+  handsOver(
+    "an eventfd alone, high up",
+    `perl -MPOSIX -e 'POSIX::dup2(syscall(${eventfd}, 5, 0), 77); POSIX::close(3); exec @ARGV' "$@"`,
+    descriptors,
+    options,
+  );
   handsOver("pipes as the three stay blocking", 'echo | "$@" 2>&1 | cat', descriptors, options);
   handsOver(
     "a pipe that does not block stays so",

@@ -75,23 +75,39 @@ const openFilesLimit = (): { limit: Uint32Array; hard: number } => {
 
 /**
  * The caller's descriptors that Bun has marked close-on-exec, which it does from 4 up. The caller's own mark is no
- * doubt about them: what had it was closed by our own execve(2). Bun's are epoll's and what tells of events.
+ * doubt about them: what had it was closed by our own execve(2).
  */
 const closedByBun = (): number[] => {
   const names = listDirectory("/proc/self/fd");
   if (typeof names === "number") return [];
   const found: number[] = [];
+  const epolls: number[] = [];
+  const eventfds: number[] = [];
   for (const name of names) {
     const fd = Number(decode(name));
     // EBADF: the descriptor that the directory was read with is closed by now.
     if (fd < 3 || syscall("fcntl", fd, FD.F_GETFD) !== FD.FD_CLOEXEC) continue;
     const link = readLink(`/proc/self/fd/${fd}`);
-    if (typeof link !== "number" && !OWN.includes(decode(link))) found.push(fd);
+    if (typeof link === "number") continue;
+    const file = decode(link);
+    if (file === "anon_inode:[eventpoll]") epolls.push(fd);
+    else if (file === "anon_inode:[eventfd]") eventfds.push(fd);
+    else found.push(fd);
   }
+  // Bun's own are the epoll that it waits with and the eventfd that wakes it. As a rule there are no others.
+  if (epolls.length > 1 || eventfds.length > 1) found.push(...notBuns(epolls, eventfds));
   return found;
 };
 
-const OWN = ["anon_inode:[eventpoll]", "anon_inode:[eventfd]", "anon_inode:[timerfd]"];
+/** A caller's are told from Bun's by what an epoll watches; Bun's were made after the caller's. @see proc_pid_fdinfo(5) */
+const notBuns = (epolls: readonly number[], eventfds: readonly number[]): number[] => {
+  for (const epoll of epolls.toReversed()) {
+    const info = decode(readFile(`/proc/self/fdinfo/${epoll}`) ?? new Uint8Array());
+    const woken = eventfds.find((eventfd) => new RegExp(`^tfd: +${eventfd} `, "m").test(info));
+    if (woken !== undefined) return [...epolls, ...eventfds].filter((fd) => fd !== epoll && fd !== woken);
+  }
+  return [];
+};
 
 /** What a child of Bun's does not get by itself. */
 export interface ProcessState {
