@@ -32,6 +32,8 @@ export interface Limits {
 
 /** The steps of a container's life that have to do with its groups. */
 export interface LimitsPlan {
+  /** The trees in which the container has a group of its own. */
+  readonly hierarchies: Hierarchies;
   /** The directories of the container's groups. */
   readonly groups: readonly string[];
   /** Makes the groups and sets the limits. Takes the groups back when a later step of the plan fails. */
@@ -49,12 +51,10 @@ const FAILURE = 125;
  * Plans a group `nsk-NAME`, next to the others at the top: a group above it would have to stay behind. Without a limit
  * there is nothing to do. Throws HostError where no controller for a limit is mounted.
  */
-export const planLimits = (
-  host: Host,
-  name: string,
-  limits: Limits,
-  hierarchies: Hierarchies = readHierarchies(host),
-): LimitsPlan => {
+export const planLimits = (host: Host, name: string, limits: Limits): LimitsPlan => {
+  if (!parts.some((part) => part.given(limits)))
+    return { hierarchies: [], groups: [], create: [], join: [], remove: [] };
+  const hierarchies = readHierarchies(host);
   const wanted = parts.flatMap((part) =>
     part.given(limits) ? [{ ...part, ...find(host, hierarchies, part.controller) }] : [],
   );
@@ -84,6 +84,7 @@ export const planLimits = (
     }),
   ];
   return {
+    hierarchies: all.map(({ hierarchy }) => hierarchy),
     groups: all.map(({ directory }) => directory),
     create: create.map(docker),
     join: planJoin(host, all).map(docker),

@@ -2,7 +2,6 @@
 
 import { HostError, UsageError } from "../abi/errors.ts";
 import { removeLeftovers } from "../backends/leftovers.ts";
-import { readHierarchies } from "../cgroups/hierarchies.ts";
 import { planLimits } from "../cgroups/limits.ts";
 import { configFromFlags, parseRootfs } from "../containers/docker.ts";
 import { type Container, planContainer, STATE } from "../containers/plan.ts";
@@ -115,13 +114,11 @@ export const containerFromOptions = (
     tty = false;
   }
   const config = configFromFlags({ ...values, tty }, operands, id, host);
-  const hierarchies = readHierarchies(host);
   return {
     id,
     config,
     overlay,
     input: values.interactive,
-    limits: planLimits(host, id, config.linux.resources, hierarchies),
-    hierarchies,
+    limits: planLimits(host, id, config.linux.resources),
   };
 };

@@ -28,7 +28,6 @@ export interface Container {
   readonly input: boolean;
   /** The control groups of its limits. */
   readonly limits: LimitsPlan;
-  readonly hierarchies: Hierarchies;
 }
 
 const NAMESPACE_FLAGS = {
@@ -293,10 +292,10 @@ const directories = (path: string, mode = 0o755): CallStep[] => {
   );
 };
 
-const fileSystem = (mount: Mount, { hierarchies }: Container): CallStep[] => {
+const fileSystem = (mount: Mount, { limits }: Container): CallStep[] => {
   const { flags, data } = parseMountOptions(mount.options);
   const target = mount.destination;
-  if (mount.type === "cgroup") return controlGroups(target, flags, hierarchies);
+  if (mount.type === "cgroup") return controlGroups(target, flags, limits.hierarchies);
   return [
     steps.ensureDirectory(target, 0o755),
     steps.mount(
@@ -307,7 +306,10 @@ const fileSystem = (mount: Mount, { hierarchies }: Container): CallStep[] => {
   ];
 };
 
-/** The container's view of the control groups, read-only: its own groups are the roots. */
+/**
+ * The container's view of its control groups, read-only: its own groups are the roots. Where it has none of its own
+ * there is nothing to see but the host's, and they are none of its business.
+ */
 const controlGroups = (target: string, flags: number, hierarchies: Hierarchies): CallStep[] => {
   const [only] = hierarchies;
   const view = (path: string, fstype: string, data: string | null): CallStep =>

@@ -256,6 +256,16 @@ describe("limits", () => {
     live(`${options.join(" ")} can be read inside`, () => {
       expect(output(`cat ${file}`, ...options)).toBe(`${value}\n`);
     });
+  live("only the container's own groups can be seen, and without a limit none", () => {
+    expect(output("ls /sys/fs/cgroup")).toBe("");
+    const groups = output(
+      "cut -d: -f3 /proc/self/cgroup | sort -u; find /sys/fs/cgroup -name 'nsk-*'",
+      "--cpus",
+      "1",
+    );
+    expect(groups).toBe("/\n");
+    if (version1) expect(output("ls /sys/fs/cgroup", "--pids-limit", "9")).toBe("pids\n");
+  });
   live("a fork bomb stays within --pids-limit", () => {
     const { stderr } = inside("for i in 1 2 3 4 5 6 7 8 9 10; do sleep 5 & done", "--pids-limit", "4");
     expect(stderr.toLowerCase()).toContain("fork");
