@@ -148,8 +148,7 @@ const child = (container: Container, host: Host): Step[] => {
     ...config.mounts.flatMap((mount, i) => (mount.type === "bind" ? attachVolume(mount, i, host) : [])),
     ...(linux.namespaces.includes("network") ? steps.loopbackUp() : []),
     ...(linux.namespaces.includes("uts") ? [steps.setHostname(config.hostname)] : []),
-    ...linux.readonlyPaths.filter((path) => host.kind(path)).flatMap(readonlyPath),
-    ...linux.maskedPaths.filter((path) => host.kind(path)).map((path) => maskedPath(path, host)),
+    ...protections(linux, host),
     ...(config.root.readonly ? [remountReadonly("/", MS.MS_NODEV)] : []),
     ...standardInput(container),
     ...privileges(config, host),
@@ -361,6 +360,17 @@ const remountReadonly = (target: string, flags: number): CallStep =>
     { title: `make ${target} read-only` },
   );
 
+/** What is not there on this kernel needs no protection. */
+const protections = ({ readonlyPaths, maskedPaths }: Linux, host: Host): CallStep[] => {
+  const out: CallStep[] = [];
+  for (const path of readonlyPaths) if (host.kind(path)) out.push(...readonlyPath(path));
+  for (const path of maskedPaths) {
+    const kind = host.kind(path);
+    if (kind) out.push(maskedPath(path, kind));
+  }
+  return out;
+};
+
 const readonlyPath = (path: string): CallStep[] => [
   steps.mount(
     { source: path, target: path, fstype: null, flags: MS.MS_BIND | MS.MS_REC, data: null },
@@ -370,9 +380,9 @@ const readonlyPath = (path: string): CallStep[] => [
 ];
 
 /** An empty read-only directory over a directory, the null device over a file. */
-const maskedPath = (path: string, host: Host): CallStep =>
+const maskedPath = (path: string, kind: ReturnType<Host["kind"]>): CallStep =>
   steps.mount(
-    host.kind(path) === "directory"
+    kind === "directory"
       ? { source: "tmpfs", target: path, fstype: "tmpfs", flags: MS.MS_RDONLY, data: "size=0k,mode=755" }
       : { source: "/dev/null", target: path, fstype: null, flags: MS.MS_BIND, data: null },
     { title: `mask ${path}` },
