@@ -287,6 +287,34 @@ describe("run with -t and no terminal", () => {
     expect(pipe('"$0" run -t -- seq 100000 | md5sum')).toBe(expected);
     expect(pipe('"$0" run -t -- seq 100000 | head -n 1')).toBe("1\r\n");
   });
+  for (const [title, script] of [
+    ["while it prints", "exec yes"],
+    ["when it has ended", "head -c 67000 /dev/zero | tr '\\0' x; exit 9"],
+  ] as const)
+    piped(`output that nobody reads keeps nobody from ending it: ${title}`, async () => {
+      const child = Bun.spawn(
+        [
+          "sh",
+          "-c",
+          'mkfifo "$1"; exec 3<>"$1"; exec "$0" run -t -- sh -c "$2" >&3',
+          nsk,
+          join(scratch, title),
+          script,
+        ],
+        { stdin: "ignore" },
+      );
+      // Everybody waits for room, and goes on waiting.
+      let seen = 0;
+      await until("nothing moves", () => {
+        seen =
+          stateOf(child.pid) === "S" && readFileSync(`/proc/${child.pid}/comm`, "utf8") === "nsk\n"
+            ? seen + 1
+            : 0;
+        return seen > 40;
+      });
+      process.kill(child.pid, "SIGHUP");
+      expect(await child.exited).toBe(title === "while it prints" ? 137 : 9);
+    });
 });
 
 describe("the outer shell's job control", () => {

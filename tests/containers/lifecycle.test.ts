@@ -31,6 +31,13 @@ const LIMITS = [
 /** Once its supervisor has ended, all is gone: nothing is waited for. */
 const expectNothing = (id: string): void => expect(remainsOf(id)).toEqual(nothing);
 
+const newSince = (before: ReadonlySet<string>): string[] =>
+  [...containerIds()].filter((id) => !before.has(id));
+
+/** Those of other tests that run beside this one end some time; what is half-made would stay. */
+const expectGone = (ids: readonly string[]): Promise<void> =>
+  until(`${ids.join(", ")} are gone`, () => ids.every((id) => !containerIds().has(id)));
+
 const REST = "sleep 1000";
 /** Answers each line, so that a test sees it live. */
 const ECHO = "while read line; do echo $line; done";
@@ -48,7 +55,6 @@ describe("by itself", () => {
     ],
     ["with daemons of other users", "setpriv --reuid 65534 --clear-groups setsid sleep 1000 & exit 5", 5],
     ["with orphans and zombies", "for i in 1 2 3; do (sleep 1000 & (exit 1) &) ; done; exit 6", 6],
-    ["with something mounted inside", "mkdir -p /tmp/x; exit 7", 7],
   ];
   for (const [title, script, status] of rows)
     for (const options of [[], LIMITS])
@@ -281,14 +287,13 @@ describe("nothing half-made stays", () => {
     live(title, async () => {
       const before = containerIds();
       const ran = runNsk("run", ...LIMITS.filter((_, i) => i < 6), ...words);
-      const left = [...containerIds()].filter((id) => !before.has(id));
+      const left = newSince(before);
       expect({ status: ran.status, stdout: ran.stdout }).toEqual({ status, stdout: "" });
       expect(ran.stderr).toMatch(line);
       expect(ran.stderr.trimEnd().split("\n").length).toBeLessThanOrEqual(2);
-      // Those of other tests that run beside this one end some time; one of this test's would stay.
-      await until("it is gone", () => left.every((id) => !containerIds().has(id)));
+      await expectGone(left);
     });
-  live("a root on a full disk", () => {
+  live("a root on a full disk", async () => {
     const script = `mount -t tmpfs -o size=4k,nr_inodes=3 tmpfs "$2" && mkdir "$2/root" && (cat /dev/zero >"$2/full" 2>/dev/null; true)
       "$1" run --cpus 1 --rootfs "$2/root" -- /bin/true; echo $?; ls "$2/root"; ls "$2"`;
     const target = join(scratch, "full");
@@ -297,7 +302,7 @@ describe("nothing half-made stays", () => {
     const ran = runCommand(["unshare", "-m", "sh", "-c", script, "sh", nsk, target]);
     expect(ran.stdout).toBe("125\nfull\nroot\n");
     expect(ran.stderr).toMatch(/^nsk run: make the directory \/\w+ failed: No space left on device\n$/);
-    expect([...containerIds()].filter((id) => !before.has(id))).toEqual([]);
+    await expectGone(newSince(before));
   });
   live("a root that has all it needs is left as it was", () => {
     for (const name of ["proc", "dev", "sys", "bin", "lib", "lib64", "usr", "tmp"])
@@ -322,6 +327,29 @@ describe("nothing half-made stays", () => {
     );
     expect(ran).toMatchObject({ status: 0, stdout: "/tmp\n", stderr: "" });
     expect(list()).toBe(before);
+  });
+});
+
+describe("at any moment of its start", () => {
+  // Not a measurement: whichever moment is hit, nothing may stay.
+  const moments = Array.from({ length: 24 }, (_, i) => i * 1.5);
+  const interrupt = async (signal: NodeJS.Signals): Promise<string[]> => {
+    const before = containerIds();
+    for (const moment of moments) {
+      const child = Bun.spawn([nsk, "run", ...LIMITS, "--", "sleep", "1000"], {
+        stdio: ["ignore", "ignore", "inherit"],
+      });
+      await Bun.sleep(moment);
+      child.kill(signal);
+      await child.exited;
+    }
+    return newSince(before);
+  };
+  live("SIGHUP leaves nothing", async () => expectGone(await interrupt("SIGHUP")));
+  live("SIGKILL leaves what the next run removes", async () => {
+    const left = await interrupt("SIGKILL");
+    expect(runNsk("run", "true").status).toBe(0);
+    await expectGone(left);
   });
 });
 

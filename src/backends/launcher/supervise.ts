@@ -61,6 +61,10 @@ export const superviseRoutine = (lowering: Lowering, step: SuperviseStep): void 
     b.jump(loop);
     b.label(other);
   };
+  const kill = (): void => {
+    b.syscall("kill", [pid, SIG.SIGKILL], ignored);
+    terminal?.hurry();
+  };
   on([SIG.SIGCHLD], () => {
     b.syscall("wait4", [pid, waitStatus.at, WNOHANG, 0]);
     b.branch("eq", b.result, 0, loop);
@@ -73,7 +77,7 @@ export const superviseRoutine = (lowering: Lowering, step: SuperviseStep): void 
   b.load(handler, action, 8);
   b.branch("eq", handler, SIG_IGN, loop);
   // The terminal is gone, and nobody is left to stop the container by hand.
-  on([SIG.SIGHUP], () => b.syscall("kill", [pid, SIG.SIGKILL], ignored));
+  on([SIG.SIGHUP], kill);
   on([SIG.SIGTSTP, SIG.SIGTTIN, SIG.SIGTTOU], () => {
     terminal?.restore();
     stop(b, pid);
@@ -85,7 +89,8 @@ export const superviseRoutine = (lowering: Lowering, step: SuperviseStep): void 
     const forward = b.fresh("forward");
     b.compute("sub", patience, 1);
     b.branch("ne", patience, 0, forward);
-    b.move(signal, SIG.SIGKILL);
+    kill();
+    b.jump(loop);
     b.label(forward);
     b.syscall("kill", [pid, signal], ignored);
   });
@@ -97,7 +102,7 @@ export const superviseRoutine = (lowering: Lowering, step: SuperviseStep): void 
   reportAndEnd(lowering, "wait for the container");
 
   b.label(ended);
-  terminal?.drain();
+  terminal?.drain(poll, signals);
   terminal?.restore();
   lowerCleanup(lowering, step.cleanup);
   b.jump("end by status");
@@ -125,7 +130,7 @@ const readyTo = ({ b }: Lowering, poll: number, n: number, events: number, to: s
   b.branch("ne", came, 0, to);
 };
 
-const READY = POLL.POLLIN | POLL.POLLHUP | POLL.POLLERR;
+const READY = POLL.POLLIN | POLL.POLLOUT | POLL.POLLHUP | POLL.POLLERR | POLL.POLLNVAL;
 const BLOCK = 4096;
 const STDIN = 0;
 const STDOUT = 1;
@@ -152,10 +157,11 @@ const relay = (lowering: Lowering, master: Variable, stdin: boolean, stop: () =>
     Variable,
     Variable,
   ];
-  const [input, isRaw, isBackground, ignored] = [
+  const [input, isRaw, isBackground, timeout, ignored] = [
     b.variable("input"),
     b.variable("is raw"),
     b.variable("is background"),
+    b.variable("timeout"),
     b.variable("ignored"),
   ];
 
@@ -231,34 +237,25 @@ const relay = (lowering: Lowering, master: Variable, stdin: boolean, stop: () =>
     b.label(done);
   };
 
-  /** Everything that one read gives, to standard output; goes to `empty` when there is nothing to read. */
-  const show = (empty: string): void => {
-    const [more, done, full, written] = ["more", "shown", "full", "written"].map((hint) => b.fresh(hint)) as [
-      string,
-      string,
-      string,
-      string,
-    ];
+  /** What the container prints, into `shown`; goes to `nothing` when there is none, with the reason in `result`. */
+  const take = (nothing: string): void => {
     b.syscall("read", [master, shown, BLOCK]);
-    b.branch("lt", b.result, 1, empty);
+    b.branch("lt", b.result, 1, nothing);
     b.move(left, b.result);
     b.move(from, shown);
-    b.label(more);
-    b.branch("lt", left, 1, done);
+  };
+
+  /** As much of `shown` as standard output takes. When nobody reads any more the container goes on without. */
+  const show = (): void => {
+    const [written, done] = [b.fresh("written"), b.fresh("shown")];
     b.syscall("write", [STDOUT, from, left]);
     b.branch("ge", b.result, 0, written);
-    b.branch("eq", b.result, -errno("EAGAIN"), full);
-    b.branch("eq", b.result, -errno("EINTR"), more);
-    b.jump(done); // nobody reads any more: go on without
-    b.label(full);
-    const wait = b.buffer(8);
-    watch(lowering, wait, 0, STDOUT, POLL.POLLOUT);
-    b.syscall("ppoll", [wait, 1, 0, 0, 0], ignored);
-    b.jump(more);
+    b.branch("eq", b.result, -errno("EAGAIN"), done);
+    b.move(left, 0);
+    b.jump(done);
     b.label(written);
     b.compute("add", from, b.result);
     b.compute("sub", left, b.result);
-    b.jump(more);
     b.label(done);
   };
 
@@ -273,36 +270,35 @@ const relay = (lowering: Lowering, master: Variable, stdin: boolean, stop: () =>
     restore,
     resize,
     watch: (poll: number): void => {
-      // What was typed waits for room in the container's terminal before more is read.
-      const [idle, set] = [b.fresh("idle"), b.fresh("set")];
-      watch(lowering, poll, 1, -1, POLL.POLLIN);
+      // What was typed waits for room in the container's terminal before more is read, and what was printed for room
+      // in standard output.
+      const [shownAll, typedAll, set] = [b.fresh("shown all"), b.fresh("typed all"), b.fresh("set")];
       watch(lowering, poll, 2, master, POLL.POLLIN);
-      b.branch("eq", typedLength, 0, idle);
-      watch(lowering, poll, 2, master, POLL.POLLIN | POLL.POLLOUT);
+      b.branch("eq", left, 0, shownAll);
+      watch(lowering, poll, 2, STDOUT, POLL.POLLOUT);
+      b.label(shownAll);
+      b.branch("eq", typedLength, 0, typedAll);
+      watch(lowering, poll, 1, master, POLL.POLLOUT);
       b.jump(set);
-      b.label(idle);
+      b.label(typedAll);
+      watch(lowering, poll, 1, -1, 0);
       b.branch("ne", isBackground, 0, set);
       watch(lowering, poll, 1, input, POLL.POLLIN);
       b.label(set);
     },
     carry: (poll: number): void => {
-      const names = ["output", "gone", "noOutput", "writeOut", "noWrite", "readIn", "noRead"];
-      const [output, gone, noOutput, writeOut, noWrite, readIn, noRead] = names.map((hint) =>
+      const names = ["output", "more", "gone", "no output", "input", "type", "typed", "end", "no input"];
+      const [output, more, gone, noOutput, readIn, type, typedSome, end, noInput] = names.map((hint) =>
         b.fresh(hint),
-      ) as [string, string, string, string, string, string, string];
-      readyTo(lowering, poll, 2, POLL.POLLOUT, writeOut);
-      b.jump(noWrite);
-      b.label(writeOut);
-      b.syscall("write", [master, typedFrom, typedLength]);
-      b.branch("lt", b.result, 0, noWrite);
-      b.compute("add", typedFrom, b.result);
-      b.compute("sub", typedLength, b.result);
-      b.label(noWrite);
-
+      ) as [string, string, string, string, string, string, string, string, string];
       readyTo(lowering, poll, 2, READY, output);
       b.jump(noOutput);
       b.label(output);
-      show(gone);
+      b.branch("eq", left, 0, more);
+      show();
+      b.jump(noOutput);
+      b.label(more);
+      take(gone);
       b.jump(noOutput);
       b.label(gone);
       b.branch("eq", b.result, -errno("EAGAIN"), noOutput);
@@ -310,29 +306,53 @@ const relay = (lowering: Lowering, master: Variable, stdin: boolean, stop: () =>
       b.label(noOutput);
 
       readyTo(lowering, poll, 1, READY, readIn);
-      b.jump(noRead);
+      b.jump(noInput);
       b.label(readIn);
+      b.branch("ne", typedLength, 0, type);
       b.move(typedFrom, typed);
       b.syscall("read", [STDIN, typed, BLOCK]);
+      b.branch("eq", b.result, -errno("EAGAIN"), noInput);
+      b.branch("lt", b.result, 1, end);
       b.move(typedLength, b.result);
-      b.branch("ge", typedLength, 1, noRead);
-      b.move(typedLength, 0);
-      b.branch("eq", b.result, -errno("EAGAIN"), noRead);
-      const end = b.fresh("end");
-      askForeground(); // EIO: it was put into the background without being stopped
-      b.branch("eq", isBackground, 0, end);
-      stop();
-      b.jump(noRead);
+      b.jump(noInput);
       b.label(end);
+      const ended = b.fresh("ended");
+      askForeground(); // EIO: it was put into the background without being stopped
+      b.branch("eq", isBackground, 0, ended);
+      stop();
+      b.jump(noInput);
+      b.label(ended);
       b.move(input, -1);
       b.store(typed, END_OF_TRANSMISSION, 1);
       b.move(typedLength, 1);
-      b.label(noRead);
+      b.jump(noInput);
+
+      b.label(type);
+      b.syscall("write", [master, typedFrom, typedLength]);
+      b.branch("ge", b.result, 0, typedSome);
+      b.branch("eq", b.result, -errno("EAGAIN"), noInput);
+      b.move(typedLength, 0);
+      b.jump(noInput);
+      b.label(typedSome);
+      b.compute("add", typedFrom, b.result);
+      b.compute("sub", typedLength, b.result);
+      b.label(noInput);
     },
-    drain: (): void => {
-      const [again, empty] = [b.fresh("drain"), b.fresh("drained")];
+    /** From here on nobody is waited for who does not read what was printed. */
+    hurry: (): void => b.move(timeout, b.constant(new Uint8Array(16))), // struct timespec
+    /** The rest of what was printed; whoever does not read it is waited for until a signal comes, at most. */
+    drain: (poll: number, signals: Variable): void => {
+      const [again, out, empty] = [b.fresh("drain"), b.fresh("out"), b.fresh("drained")];
       b.label(again);
-      show(empty);
+      b.branch("ne", left, 0, out);
+      take(empty);
+      b.label(out);
+      watch(lowering, poll, 0, signals, POLL.POLLIN);
+      watch(lowering, poll, 1, STDOUT, POLL.POLLOUT);
+      b.syscall("ppoll", [poll, 2, timeout, 0, 0]);
+      b.branch("lt", b.result, 1, empty);
+      readyTo(lowering, poll, 0, POLL.POLLIN, empty);
+      show();
       b.jump(again);
       b.label(empty);
     },
