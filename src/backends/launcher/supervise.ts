@@ -339,7 +339,7 @@ const relay = (lowering: Lowering, master: Variable, stdin: boolean, stop: () =>
       b.label(noInput);
     },
     /** From here on nobody is waited for who does not read what was printed. */
-    hurry: (): void => b.move(timeout, b.constant(new Uint8Array(16))), // struct timespec
+    hurry: (): void => b.move(timeout, b.buffer(16)), // struct timespec, all zero
     /** The rest of what was printed; whoever does not read it is waited for until a signal comes, at most. */
     drain: (poll: number, signals: Variable): void => {
       const [again, out, empty] = [b.fresh("drain"), b.fresh("out"), b.fresh("drained")];
