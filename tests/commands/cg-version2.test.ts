@@ -92,7 +92,9 @@ live(
       expect(existsSync(`${group}/b`)).toBe(false);
 
       expect(run("cgset", "-r", "cgroup.freeze=1", `${name}/a`).status).toBe(0);
-      expect(readFileSync(`${group}/cgroup.events`, "utf8")).toContain("frozen 1");
+      // The kernel freezes a group's processes one by one, and tells when the last is.
+      const frozen = (): boolean => readFileSync(`${group}/cgroup.events`, "utf8").includes("frozen 1");
+      while (!frozen()) await Bun.sleep(10);
       expect(run("cgset", "-r", "cgroup.freeze=0", `${name}/a`).status).toBe(0);
 
       expect(run("cgdelete", "-r", "-g", `hugetlb:${name}`).status).toBe(0);
