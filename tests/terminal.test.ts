@@ -303,13 +303,13 @@ describe("run with -t and no terminal", () => {
         ],
         { stdin: "ignore" },
       );
-      // Everybody waits for room, and goes on waiting.
+      // Everybody waits for room, and goes on waiting; what has ended has been waited for.
+      const read = (file: string): string => readFileSync(`/proc/${child.pid}/${file}`, "utf8");
       let seen = 0;
       await until("nothing moves", () => {
-        seen =
-          stateOf(child.pid) === "S" && readFileSync(`/proc/${child.pid}/comm`, "utf8") === "nsk\n"
-            ? seen + 1
-            : 0;
+        const isWaiting = stateOf(child.pid) === "S" && read("comm") === "nsk\n";
+        const hasEnded = read(`task/${child.pid}/children`) === "";
+        seen = isWaiting && hasEnded === (title === "when it has ended") ? seen + 1 : 0;
         return seen > 40;
       });
       process.kill(child.pid, "SIGHUP");

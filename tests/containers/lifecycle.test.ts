@@ -195,10 +195,10 @@ describe("a supervisor that is killed", () => {
   ] as const) {
     live(`takes the container with it; the next run removes the rest${title}`, async () => {
       const it = await startContainer(sh(`(trap '' TERM; ${REST}) & ${REST}`), options);
+      expect(remainsOf(it.id).record).toBe(true);
       process.kill(it.supervisor, "SIGKILL");
       await it.exited;
       await until("its processes have ended", () => remainsOf(it.id).processes.length === 0);
-      expect(remainsOf(it.id).record).toBe(true);
       expect(runNsk("run", "true").status).toBe(0);
       expectNothing(it.id);
     });
@@ -208,7 +208,8 @@ describe("a supervisor that is killed", () => {
         const it = await startContainer(changed(`trap '' HUP TERM INT; ${REST} & ${REST}`), options);
         process.kill(it.supervisor, "SIGKILL");
         await it.exited;
-        await until("it sleeps", () => stateOf(it.first) === "S");
+        // Unless another test's run has found it already.
+        await until("it sleeps on", () => ["S", undefined].includes(stateOf(it.first)));
         expect(runNsk("run", "true").status).toBe(0);
         expectNothing(it.id);
       },
