@@ -115,8 +115,6 @@ export const SIG = {
   SIGSYS: 31,
 } as const;
 
-export type SignalName = keyof typeof SIG;
-
 /** A signal by name (`KILL`, `SIGKILL`, any case) or number (1 to 64); undefined for anything else. */
 export const parseSignal = (text: string): number | undefined => {
   if (/^\d+$/.test(text)) return Number(text) >= 1 && Number(text) <= 64 ? Number(text) : undefined;

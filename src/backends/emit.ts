@@ -6,7 +6,7 @@ import { cString } from "../abi/bytes.ts";
 import type { Arch } from "../abi/syscalls.ts";
 import { checkPlan } from "../plan/check.ts";
 import type { Plan } from "../plan/plan.ts";
-import { address, close, open, syscall, writeAll } from "../sys/linux.ts";
+import { address, close, open, remove, syscall, writeAll } from "../sys/linux.ts";
 import { lower } from "./launcher/lower.ts";
 
 /** Writes the launcher to `path` with mode 0755 less the umask. The file appears whole or not at all. */
@@ -26,8 +26,7 @@ export const emit = (plan: Plan, arch: Arch, path: string): void => {
     const [from, to] = [cString(temporary), cString(path)];
     check(syscall("renameat2", AT_FDCWD, address(from), AT_FDCWD, address(to), 0));
   } catch (error) {
-    const name = cString(temporary);
-    syscall("unlinkat", AT_FDCWD, address(name), 0);
+    remove(temporary);
     throw error;
   }
 };

@@ -1,9 +1,19 @@
 // What containers left whose supervisor was killed: their records are no longer locked, and say what to remove.
 
-import { cString, decode } from "../abi/bytes.ts";
+import { decode } from "../abi/bytes.ts";
 import { errno } from "../abi/errno.ts";
-import { AT, AT_FDCWD, LOCK, O, POLL, SIG } from "../abi/flags.ts";
-import { address, close, listDirectory, open, readAll, readFile, syscall, writeAll } from "../sys/linux.ts";
+import { AT, LOCK, O, POLL, SIG } from "../abi/flags.ts";
+import {
+  address,
+  close,
+  listDirectory,
+  open,
+  readAll,
+  readFile,
+  remove,
+  syscall,
+  writeAll,
+} from "../sys/linux.ts";
 
 /**
  * Ends what still runs of containers whose supervisor is dead, and removes their groups and records. Quiet: nobody waits
@@ -23,16 +33,10 @@ export const removeLeftovers = (state: string): void => {
       // Groups stand in the order in which they were made: children after their parents.
       const groups = lines.filter((line) => line.startsWith("/")).reverse();
       const first = lines.find((line) => /^\d/.test(line));
-      if ((first === undefined || endProcess(first)) && groups.map(removeGroup).every(Boolean))
-        remove(path, 0);
+      if ((first === undefined || endProcess(first)) && groups.map(removeGroup).every(Boolean)) remove(path);
     }
     close(record);
   }
-};
-
-const remove = (path: string, flags: number): number => {
-  const name = cString(path);
-  return syscall("unlinkat", AT_FDCWD, address(name), flags);
 };
 
 /** When a process started, in clock ticks since the machine did, from its line in /proc. @see proc_pid_stat(5) */

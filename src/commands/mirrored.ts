@@ -2,5 +2,3 @@
 // binary is that tool.
 
 export const mirroredTools = ["unshare", "cgcreate", "cgset", "cgget", "cgexec", "cgdelete"] as const;
-
-export type MirroredTool = (typeof mirroredTools)[number];

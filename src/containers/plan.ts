@@ -269,7 +269,8 @@ const openVolume = (mount: Mount, n: number, host: Host): CallStep[] => {
 
 const attachVolume = (mount: Mount, n: number, host: Host): CallStep[] => {
   const { destination } = mount;
-  const isDirectory = host.kind(mount.source) !== "file" && host.kind(mount.source) !== "other";
+  const kind = host.kind(mount.source);
+  const isDirectory = kind !== "file" && kind !== "other";
   return [
     ...(isDirectory
       ? directories(destination)

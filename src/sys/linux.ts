@@ -46,6 +46,12 @@ export const open = (path: string, flags: number, mode = 0): number => {
   return syscall("openat", AT_FDCWD, address(name), flags, mode);
 };
 
+/** `unlinkat(AT_FDCWD, path, flags)`: 0 or the negative error number. @see unlink(2), rmdir(2) */
+export const remove = (path: string, flags = 0): number => {
+  const name = cString(path);
+  return syscall("unlinkat", AT_FDCWD, address(name), flags);
+};
+
 export const close = (fd: number): number => syscall("close", fd);
 
 // Files of proc are read whole by one call as a rule, so the buffer is kept and only what was read is copied.

@@ -245,17 +245,17 @@ const relay = (lowering: Lowering, master: Variable, stdin: boolean, stop: () =>
     b.move(from, shown);
   };
 
-  /** As much of `shown` as standard output takes. When nobody reads any more the container goes on without. */
-  const show = (): void => {
-    const [written, done] = [b.fresh("written"), b.fresh("shown")];
-    b.syscall("write", [STDOUT, from, left]);
+  /** Writes as much of the `length` bytes at `start` as `fd` takes now. When nobody reads there any more they are dropped. */
+  const writeSome = (fd: Operand, start: Variable, length: Variable): void => {
+    const [written, done] = [b.fresh("written"), b.fresh("not now")];
+    b.syscall("write", [fd, start, length]);
     b.branch("ge", b.result, 0, written);
     b.branch("eq", b.result, -errno("EAGAIN"), done);
-    b.move(left, 0);
+    b.move(length, 0);
     b.jump(done);
     b.label(written);
-    b.compute("add", from, b.result);
-    b.compute("sub", left, b.result);
+    b.compute("add", start, b.result);
+    b.compute("sub", length, b.result);
     b.label(done);
   };
 
@@ -287,15 +287,15 @@ const relay = (lowering: Lowering, master: Variable, stdin: boolean, stop: () =>
       b.label(set);
     },
     carry: (poll: number): void => {
-      const names = ["output", "more", "gone", "no output", "input", "type", "typed", "end", "no input"];
-      const [output, more, gone, noOutput, readIn, type, typedSome, end, noInput] = names.map((hint) =>
+      const names = ["output", "more", "gone", "no output", "input", "type", "end", "no input"];
+      const [output, more, gone, noOutput, readIn, type, end, noInput] = names.map((hint) =>
         b.fresh(hint),
-      ) as [string, string, string, string, string, string, string, string, string];
+      ) as [string, string, string, string, string, string, string, string];
       readyTo(lowering, poll, 2, READY, output);
       b.jump(noOutput);
       b.label(output);
       b.branch("eq", left, 0, more);
-      show();
+      writeSome(STDOUT, from, left);
       b.jump(noOutput);
       b.label(more);
       take(gone);
@@ -328,14 +328,7 @@ const relay = (lowering: Lowering, master: Variable, stdin: boolean, stop: () =>
       b.jump(noInput);
 
       b.label(type);
-      b.syscall("write", [master, typedFrom, typedLength]);
-      b.branch("ge", b.result, 0, typedSome);
-      b.branch("eq", b.result, -errno("EAGAIN"), noInput);
-      b.move(typedLength, 0);
-      b.jump(noInput);
-      b.label(typedSome);
-      b.compute("add", typedFrom, b.result);
-      b.compute("sub", typedLength, b.result);
+      writeSome(master, typedFrom, typedLength);
       b.label(noInput);
     },
     /** From here on nobody is waited for who does not read what was printed. */
@@ -352,7 +345,7 @@ const relay = (lowering: Lowering, master: Variable, stdin: boolean, stop: () =>
       b.syscall("ppoll", [poll, 2, timeout, 0, 0]);
       b.branch("lt", b.result, 1, empty);
       readyTo(lowering, poll, 0, POLL.POLLIN, empty);
-      show();
+      writeSome(STDOUT, from, left);
       b.jump(again);
       b.label(empty);
     },
