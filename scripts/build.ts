@@ -94,6 +94,7 @@ const build = (all: boolean): void => {
       entry,
       outfile,
       define,
+      prelude: true,
       ...("name" in target && {
         target: { name: target.name, executable: fetchExecutable(target.package, bun) },
       }),

@@ -3,6 +3,8 @@
 
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { RECORD } from "../src/abi/record.ts";
+import { addPrelude } from "./prelude.ts";
 import { neutralise } from "./switches.ts";
 
 const flags = [
@@ -30,6 +32,8 @@ export interface Compilation {
   readonly outfile: string;
   /** Constants of the program, as JavaScript source: `{ NSK_VERSION: '"1.0"' }`. */
   readonly define?: Readonly<Record<string, string>>;
+  /** Whether the program begins with the prelude, and finds its record at `NSK_RECORD`. */
+  readonly prelude?: boolean;
   /** Another machine: Bun's name for it and a Bun executable for it. */
   readonly target?: { readonly name: string; readonly executable: string };
 }
@@ -45,7 +49,9 @@ export const compile = (it: Compilation): void => {
     process.execPath,
     "build",
     ...flags,
-    ...Object.entries(it.define ?? {}).flatMap(([name, value]) => ["--define", `${name}=${value}`]),
+    ...Object.entries({ ...it.define, ...(it.prelude && { NSK_RECORD: `${RECORD}` }) }).flatMap(
+      ([name, value]) => ["--define", `${name}=${value}`],
+    ),
     ...(it.target ? [`--target=${it.target.name}`, `--compile-executable-path=${it.target.executable}`] : []),
     `--outfile=${made}`,
     it.entry,
@@ -59,7 +65,7 @@ export const compile = (it: Compilation): void => {
     if (exitCode !== 0) throw new Error(`bun build of ${it.entry} failed\n${stdout}${stderr}`);
     const file = readFileSync(made);
     neutralise(file);
-    writeFileSync(made, file);
+    writeFileSync(made, it.prelude ? addPrelude(file) : file);
     chmodSync(made, 0o755);
     renameSync(made, it.outfile);
   } finally {

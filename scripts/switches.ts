@@ -2,6 +2,8 @@
 // BUN_BYTECODE_ORDER_OUT writes a file) are no business of a tool that root runs. There is no flag to turn them off,
 // so this file makes their names unmatchable in the built executable. Pure: bytes in, bytes changed in place.
 
+import { machine, section } from "./elf.ts";
+
 /** A kind of name whose C strings are all cleared, wherever they stand in the read-only data. */
 const families = /\0((?:BUN|NODE|JSC|LSQUIC|WTF)_[A-Za-z][A-Za-z0-9_]{0,60})(?=\0)/g;
 
@@ -121,35 +123,6 @@ const code: Readonly<Record<"x64" | "arm64", readonly CodePatch[]>> = {
       write: () => Buffer.from("1f2003d5", "hex"),
     },
   ],
-};
-
-interface Section {
-  readonly offset: number;
-  readonly size: number;
-}
-
-/** A section of a 64-bit little-endian ELF file. @see elf(5) */
-const section = (file: Buffer, name: string): Section => {
-  const table = Number(file.readBigUInt64LE(0x28));
-  const [size, count, names] = [0x3a, 0x3c, 0x3e].map((at) => file.readUInt16LE(at)) as [
-    number,
-    number,
-    number,
-  ];
-  const field = (index: number, at: number) => Number(file.readBigUInt64LE(table + index * size + at));
-  for (let i = 0; i < count; i++) {
-    const start = field(names, 0x18) + file.readUInt32LE(table + i * size);
-    if (file.toString("latin1", start, file.indexOf(0, start)) === name)
-      return { offset: field(i, 0x18), size: field(i, 0x20) };
-  }
-  throw new Error(`no section ${name}: not the executable that was expected`);
-};
-
-const machine = (file: Buffer): "x64" | "arm64" => {
-  const number = file.readUInt16LE(0x12);
-  if (number === 0x3e) return "x64";
-  if (number === 0xb7) return "arm64";
-  throw new Error(`machine ${number} of the ELF header is neither x86-64 nor arm64`);
 };
 
 /**

@@ -93,21 +93,6 @@ export const differences = {
     what: "a group or controller that is not there is an error (96) with -g and -a too; libcgroup shows an empty group and ends with 0",
     reason: "a script must be able to tell; with -r libcgroup does so itself",
   },
-  "soft-limit-of-nsk-alone": {
-    tool: "a program run directly",
-    what: "a soft limit on open descriptors that nsk was started with, and its parent does not have (prlimit --nofile=200: nsk …): the program gets the parent's",
-    reason: "Bun has raised it before nsk's first line, and the parent's is the only trace of it",
-  },
-  "ignored-by-bun": {
-    tool: "a program run directly",
-    what: "SIGPIPE and SIGXFSZ are at their defaults for the program, also when the caller ignores them",
-    reason: "Bun ignores both before nsk's first line, and the default is what nearly every caller has",
-  },
-  "signal-of-the-runtime": {
-    tool: "a program run directly",
-    what: "SIGPWR is at its default for the program, also when the caller ignores it, and a line of the runtime's on standard error says so",
-    reason: "the runtime stops its threads with it, and has put a handler in place before nsk's first line",
-  },
   "removed-directory": {
     tool: "a program run directly",
     what: "from a working directory that has been removed nsk does not start",

@@ -142,16 +142,12 @@ describe("limits", () => {
     'ulimit -S -s 4096; ulimit -c 0; ulimit -S -f 9000; "$@"',
     limits,
   );
-  for (const way of same)
-    testNeeding("prlimit")(
-      `a soft one that only nsk itself has is not known; ${difference("soft-limit-of-nsk-alone")}: ${titleOf(way)}`,
-      () => {
-        const setup = 'ulimit -S -n 300; prlimit --nofile=200: "$@"';
-        const soft = (words: readonly string[]) => run(setup, [...words, ...sh("ulimit -S -n")]).stdout;
-        expect(soft([])).toBe("200\n");
-        expect(soft(way)).toBe("300\n");
-      },
-    );
+  handsOver("a soft one that the parent has not", 'ulimit -S -n 300; prlimit --nofile=200: "$@"', limits, {
+    needs: ["prlimit"],
+  });
+  handsOver("a hard one that the parent has not", 'prlimit --nofile=200:400 "$@"', limits, {
+    needs: ["prlimit"],
+  });
 });
 
 describe("signals", () => {
@@ -191,20 +187,10 @@ describe("signals", () => {
     sh("setpriv --dump | grep -i 'parent death'"),
     { needs: ["setpriv"], over: [[nsk, "unshare"]] },
   );
-  for (const way of ways)
-    test(`a caller that ignores SIGPIPE is not to be seen; ${difference("ignored-by-bun")}: ${titleOf(way)}`, () => {
-      const ignored = (words: readonly string[]) =>
-        run("trap '' PIPE XFSZ HUP; \"$@\"", [...words, "grep", "SigIgn", "/proc/self/status"]).stdout;
-      expect(ignored([])).toBe("SigIgn:\t0000000001001001\n");
-      expect(ignored(way)).toBe("SigIgn:\t0000000000000001\n");
-    });
-  for (const way of same)
-    test(`SIGPWR is the runtime's own; ${difference("signal-of-the-runtime")}: ${titleOf(way)}`, () => {
-      const ignored = (words: readonly string[]) =>
-        run("trap '' PWR; \"$@\"", [...words, "grep", "SigIgn", "/proc/self/status"]);
-      expect(ignored([]).stdout).toBe("SigIgn:\t0000000020000000\n");
-      expect(ignored(way).stdout).toBe("SigIgn:\t0000000000000000\n");
-    });
+  handsOver("ignored ones that the runtime has a use for", "trap '' PIPE XFSZ PWR; \"$@\"", signals);
+  handsOver("every signal that can be ignored", `trap '' $(seq 1 31) $(seq 34 64); "$@"`, signals, {
+    over: same, // with a fork SIGCHLD gets its default action
+  });
   perl(`an ignored SIGCHLD loses no status; ${difference("sigchld-with-fork")}`, () => {
     const setup = `perl -e '$SIG{CHLD} = "IGNORE"; exec @ARGV' "$@"`;
     const ignored = (words: readonly string[]) =>

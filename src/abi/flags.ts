@@ -60,6 +60,9 @@ export const O_BY_ARCH = {
 /** "The current working directory" for the …at calls. @see openat(2) */
 export const AT_FDCWD = -100;
 
+/** How rt_sigprocmask(2) changes the mask. */
+export const SIG_SETMASK = 2;
+
 /** @see openat(2), execveat(2), open_tree(2) */
 export const AT = {
   AT_SYMLINK_NOFOLLOW: 0x100,

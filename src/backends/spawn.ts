@@ -3,8 +3,9 @@
 import { errno } from "../abi/errno.ts";
 import { parseSignal } from "../abi/flags.ts";
 import type { Plan } from "../plan/plan.ts";
-import { callerProcessState, type ProcessState } from "../sys/caller.ts";
+import { callerState } from "../sys/caller.ts";
 import { arch, close } from "../sys/linux.ts";
+import type { ProcessState } from "../sys/source.ts";
 import { memoryFile, namelessFiles } from "./executable.ts";
 import { lower } from "./launcher/lower.ts";
 import { checkPlan } from "../plan/check.ts";
@@ -46,7 +47,7 @@ export interface Spawned {
  */
 export const spawn = (plan: Plan, options: SpawnOptions = {}): Spawned => {
   checkPlan(plan);
-  const restored: Plan = { ...plan, steps: [...restoreSteps(callerProcessState()), ...plan.steps] };
+  const restored: Plan = { ...plan, steps: [...restoreSteps(callerState()), ...plan.steps] };
   const bytes = lower(restored, arch);
   const child = startFirst(bytes, options);
   const stream = (from: unknown): ReadableStream<Uint8Array> | undefined =>

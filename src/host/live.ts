@@ -8,12 +8,12 @@ import type { Host } from "./host.ts";
 const S_IFREG = 0o100000;
 const S_IFDIR = 0o040000;
 
-/** The environment as one string with a NUL before each word; process.env would lose bytes that are not UTF-8. */
+/** Not process.env, which loses bytes that are not UTF-8. */
 let environment: string | undefined;
 
 /** As getenv(3): the first of several wins. */
 const variable = (name: string): string | undefined => {
-  environment ??= `\0${decode(callerEnvironment().bytes)}`;
+  environment ??= callerEnvironment();
   const at = environment.indexOf(`\0${name}=`);
   if (at < 0) return undefined;
   const start = at + name.length + 2;

@@ -22,6 +22,7 @@ import {
   PR,
   RLIMIT_NOFILE,
   S,
+  SIG_SETMASK,
   signalMask,
   signalName,
   TTY,
@@ -201,8 +202,8 @@ export const parentDeathSignal = (signal: number, about?: About): CallStep =>
 export const setName = (name: string, about?: About): CallStep =>
   call("prctl", [int(PR.PR_SET_NAME, "PR_SET_NAME"), string(name)], "prctl", { onError: "ignore", ...about });
 
-const SIG_BLOCK = int(0, "SIG_BLOCK");
-const SIG_SETMASK = int(2, "SIG_SETMASK");
+const BLOCK = int(0, "SIG_BLOCK");
+const SETMASK = int(SIG_SETMASK, "SIG_SETMASK");
 /** Bytes of the kernel's signal set. */
 const SIGSET = int(8);
 
@@ -220,7 +221,7 @@ const allSignals: Arg = { type: "bytes", value: new Uint8Array(8).fill(0xff), te
 export const blockSignals = (signals: readonly number[] | "all", old: Slot, about?: About): CallStep =>
   call(
     "rt_sigprocmask",
-    [SIG_BLOCK, signals === "all" ? allSignals : signalSet(signals), { type: "out", slot: old }, SIGSET],
+    [BLOCK, signals === "all" ? allSignals : signalSet(signals), { type: "out", slot: old }, SIGSET],
     "block signals",
     about,
   );
@@ -229,7 +230,7 @@ export const blockSignals = (signals: readonly number[] | "all", old: Slot, abou
 export const restoreSignals = (old: Slot, about?: About): CallStep =>
   call(
     "rt_sigprocmask",
-    [SIG_SETMASK, { type: "out", slot: old }, NULL, SIGSET],
+    [SETMASK, { type: "out", slot: old }, NULL, SIGSET],
     "restore the signal mask",
     about,
   );

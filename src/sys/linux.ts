@@ -1,7 +1,7 @@
 // System calls from JavaScript: the only file that imports bun:ffi. libc's syscall(2) is the one function bound, and
 // everything is made of it, because each module and symbol more costs start-up time (node:fs alone a millisecond).
 
-import { dlopen, type FFIType, ptr, read } from "bun:ffi";
+import { dlopen, type FFIType, type Pointer, ptr, read, toArrayBuffer } from "bun:ffi";
 import { cString, encode } from "../abi/bytes.ts";
 import { errno } from "../abi/errno.ts";
 import { AT_FDCWD, O, TTY } from "../abi/flags.ts";
@@ -37,6 +37,9 @@ export const syscall = (
 
 /** The address of a buffer's first byte. The caller keeps the buffer alive across the call that gets it. */
 export const address = (buffer: NodeJS.TypedArray): number => ptr(buffer);
+
+/** The memory at an address, as it is and stays. */
+export const memory = (at: number, length: number): ArrayBuffer => toArrayBuffer(at as Pointer, 0, length);
 
 const EINTR = errno("EINTR");
 

@@ -106,6 +106,8 @@ for (const processor of processors) {
       const names = new Set(rows.flatMap((row) => row.ops.map(({ op }) => op)));
       const all: Record<Op["op"], true> = {
         start: true,
+        enter: true,
+        leave: true,
         syscall: true,
         move: true,
         add: true,

@@ -714,4 +714,34 @@ export const listings: readonly Listing[] = [
     arm64: `
       d65f03c0  ret`,
   },
+  {
+    what: "enter another program's entry",
+    ops: [{ op: "enter", stack: a, handed: b }],
+    x64: `
+      48 89 e0                        mov rax,rsp
+      48 89 04 25 00 00 80 00         mov QWORD PTR ds:0x800000,rax
+      48 89 d0                        mov rax,rdx
+      48 89 04 25 f8 00 80 00         mov QWORD PTR ds:0x8000f8,rax`,
+    arm64: `
+      d2801f0b  mov x11, #0xf8
+      f2a0100b  movk x11, #0x80, lsl #16
+      f9000160  str x0, [x11]
+      910003e9  mov x9, sp
+      d2a0100b  mov x11, #0x800000
+      f9000169  str x9, [x11]`,
+  },
+  {
+    what: "leave for another program's entry",
+    ops: [{ op: "leave", handed: a, to: 0x1a40d00 }],
+    x64: `
+      48 8b 14 25 00 00 80 00         mov rdx,QWORD PTR ds:0x800000
+      b8 00 0d a4 01                  mov eax,0x1a40d00
+      ff e0                           jmp rax`,
+    arm64: `
+      d2a0100b  mov x11, #0x800000
+      f9400160  ldr x0, [x11]
+      d281a009  mov x9, #0xd00
+      f2a03489  movk x9, #0x1a4, lsl #16
+      d61f0120  br x9`,
+  },
 ];

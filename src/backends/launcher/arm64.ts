@@ -76,6 +76,16 @@ export const encodeArm64: Encoder = (ops, base, known) => {
         put(0x8b090d49); // add x9, x10, x9, lsl #3
         keep(X9, op.environ);
         break;
+      case "enter":
+        keep(0, op.handed);
+        put(0x910003e9); // mov x9, sp
+        keep(X9, op.stack);
+        break;
+      case "leave":
+        take(0, op.handed);
+        take(X9, op.to);
+        put(0xd61f0120); // br x9
+        break;
       case "syscall":
         op.args.forEach((operand, i) => take(i, operand));
         putImmediate(X8, syscallNumber(op.name, "arm64"));

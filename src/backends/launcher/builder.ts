@@ -13,6 +13,8 @@ export interface Start {
   readonly variables: Readonly<Record<string, number>>;
   /** Bytes of variable memory in use. */
   readonly variableBytes: number;
+  /** Where variable memory begins; the launcher's place for it unless given. */
+  readonly memory?: number;
 }
 
 export class Builder {
@@ -82,7 +84,7 @@ export class Builder {
   }
   /** The address of new zeroed memory. */
   buffer(size: number): number {
-    const at = VARIABLES + this.variableBytes;
+    const at = (this.#start.memory ?? VARIABLES) + this.variableBytes;
     this.variableBytes += (size + 7) & ~7;
     return at;
   }

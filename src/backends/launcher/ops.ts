@@ -20,6 +20,13 @@ export type Arithmetic = "add" | "sub" | "and" | "or";
 export type Op =
   /** Keep the address of envp, which the kernel put behind argv on the stack. Only at the very start. */
   | { readonly op: "start"; readonly environ: Variable }
+  /**
+   * Keep the stack pointer and the register that the entry of a program is handed something in (the function that
+   * the dynamic linker wants called at the end). Only at the very start. @see the processor's supplement to the System V ABI
+   */
+  | { readonly op: "enter"; readonly stack: Variable; readonly handed: Variable }
+  /** Go to another program's entry as if this code had not been there: the reverse of `enter`. */
+  | { readonly op: "leave"; readonly handed: Variable; readonly to: number }
   | {
       readonly op: "syscall";
       readonly name: SyscallName;

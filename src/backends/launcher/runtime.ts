@@ -4,7 +4,7 @@
 
 import { encode } from "../../abi/bytes.ts";
 import { errno, errnoTexts } from "../../abi/errno.ts";
-import { SIG } from "../../abi/flags.ts";
+import { SIG, SIG_SETMASK } from "../../abi/flags.ts";
 import type { Arch } from "../../abi/syscalls.ts";
 import { encodeArm64 } from "./arm64.ts";
 import { Builder } from "./builder.ts";
@@ -236,7 +236,6 @@ export const stopSelf = (b: Builder): void => {
   b.syscall("kill", [self, SIG.SIGSTOP]);
 };
 
-const SIG_SETMASK = 2;
 const PR_SET_DUMPABLE = 4;
 
 /**

@@ -7,6 +7,7 @@ import type { Arithmetic, Condition, Encoder, Operand, Variable } from "./ops.ts
 
 const RAX = 0;
 const RCX = 1;
+const RDX = 2;
 /** rdi, rsi, rdx, r10, r8, r9. @see syscall(2), "Architecture calling conventions" */
 const ARGUMENTS = [7, 6, 2, 10, 8, 9] as const;
 
@@ -80,6 +81,17 @@ export const encodeX64: Encoder = (ops, base, known) => {
         put(0x48, 0x8b, 0x04, 0x24); // mov rax, [rsp]: argc
         put(0x48, 0x8d, 0x44, 0xc4, 0x10); // lea rax, [rsp + rax*8 + 16]: past argv and its NULL
         keep(op.environ);
+        break;
+      case "enter":
+        put(0x48, 0x89, 0xe0); // mov rax, rsp
+        keep(op.stack);
+        put(0x48, 0x89, 0xd0); // mov rax, rdx
+        keep(op.handed);
+        break;
+      case "leave":
+        take(RDX, op.handed);
+        take(RAX, op.to);
+        put(0xff, 0xe0); // jmp rax
         break;
       case "syscall":
         for (let i = 0; i < op.args.length; i++) take(ARGUMENTS[i]!, op.args[i]!);
