@@ -5,9 +5,9 @@
 import { encode } from "../src/abi/bytes.ts";
 import { errno } from "../src/abi/errno.ts";
 import { AT_FDCWD, O, RLIMIT_NOFILE, SIG } from "../src/abi/flags.ts";
-import { FIELD, MOST_DESCRIPTORS, PRELUDE, RECORD, RECORD_BYTES } from "../src/abi/record.ts";
+import { FIELD, MOST_DESCRIPTORS, PRELUDE, RECORD, RECORD_BYTES, SYSTEM_CALL } from "../src/abi/record.ts";
 import { encodeArm64 } from "../src/backends/launcher/arm64.ts";
-import { Builder } from "../src/backends/launcher/builder.ts";
+import { type Builder, newBuilder } from "../src/backends/launcher/builder.ts";
 import { encodeX64 } from "../src/backends/launcher/x64.ts";
 import type { Arch } from "../src/abi/syscalls.ts";
 import { machine, PF, PT, readEntry, readSegments, type Segment, writeEntry, writeSegments } from "./elf.ts";
@@ -16,9 +16,42 @@ const AT_EXECFN = 31;
 const SIG_IGN = 1;
 const SIGNALS = 64;
 
+/**
+ * `long (long number, long a, long b, long c, long d, long e, long f)`: a system call for bun:ffi to bind, which finds
+ * libc's own slower (dlopen(3)) and needs a second function for its errno. The registers of a call in C are not those of
+ * a system call. @see syscall(2), "Architecture calling conventions"
+ */
+const SYSTEM_CALL_CODE: Readonly<Record<Arch, string>> = {
+  x64:
+    "4889f8" + // mov rax, rdi
+    "4889f7" + // mov rdi, rsi
+    "4889d6" + // mov rsi, rdx
+    "4889ca" + // mov rdx, rcx
+    "4d89c2" + // mov r10, r8
+    "4d89c8" + // mov r8, r9
+    "4c8b4c2408" + // mov r9, [rsp + 8]
+    "0f05" + // syscall
+    "c3" + // ret
+    "909090909090", // nop: the entry begins at a multiple of 8
+  arm64:
+    "e80300aa" + // mov x8, x0
+    "e00301aa" + // mov x0, x1
+    "e10302aa" + // mov x1, x2
+    "e20303aa" + // mov x2, x3
+    "e30304aa" + // mov x3, x4
+    "e40305aa" + // mov x4, x5
+    "e50306aa" + // mov x5, x6
+    "010000d4" + // svc #0
+    "c0035fd6" + // ret
+    "1f2003d5", // nop
+};
+
 /** The compiled file with the prelude as its entry. Throws when the file is not laid out as expected. */
 export const addPrelude = (file: Buffer): Buffer => {
-  const code = assemble(machine(file), readEntry(file));
+  const arch = machine(file);
+  const systemCall = Buffer.from(SYSTEM_CALL_CODE[arch], "hex");
+  const first = SYSTEM_CALL + systemCall.length;
+  const code = Buffer.concat([systemCall, assemble(arch, first, readEntry(file))]);
   if (code.length > RECORD - PRELUDE) throw new Error("the prelude is too long for its place");
   const before = readSegments(file);
   const loads = before.filter(({ type }) => type === PT.LOAD);
@@ -53,23 +86,23 @@ export const addPrelude = (file: Buffer): Buffer => {
     load(PF.R | PF.W, recordStart, RECORD, SCRATCH - RECORD + SCRATCH_BYTES),
     ...kept.slice(last),
   ]);
-  writeEntry(out, PRELUDE);
+  writeEntry(out, first);
   return out;
 };
 
-/** The prelude's bytes, for {@link PRELUDE}; it goes on at `entry`. */
-const assemble = (arch: Arch, entry: number): Uint8Array => {
+/** What runs at the start, for address `first`; it goes on at `entry`. */
+const assemble = (arch: Arch, first: number, entry: number): Uint8Array => {
   const encoder = arch === "x64" ? encodeX64 : encodeArm64;
   // The code comes first, for that is where it is entered; the place of the constants behind it takes a second pass.
   const write = (constants: number) => {
-    const b = new Builder({ constants, variables: {}, variableBytes: 0, memory: SCRATCH });
+    const b = newBuilder({ constants, variables: {}, variableBytes: 0, memory: SCRATCH });
     prelude(b, entry);
-    return { bytes: encoder(b.ops, PRELUDE, {}).bytes, b };
+    return { bytes: encoder(b.ops, first, {}).bytes, b };
   };
-  const size = (write(PRELUDE).bytes.length + 7) & ~7;
-  const { bytes, b } = write(PRELUDE + size);
+  const size = (write(first).bytes.length + 7) & ~7;
+  const { bytes, b } = write(first + size);
   if (((bytes.length + 7) & ~7) !== size) throw new Error("the prelude's length depends on its constants");
-  if (b.variableBytes > SCRATCH_BYTES) throw new Error("the prelude's variables have no room");
+  if (b.variableBytes() > SCRATCH_BYTES) throw new Error("the prelude's variables have no room");
   const constants = b.constants();
   const out = new Uint8Array(size + constants.length);
   out.set(bytes);

@@ -1,8 +1,10 @@
-// What a built nsk notes of its caller before the runtime starts and changes it: where in memory, and in which order.
-// The prelude (scripts/prelude.ts) writes it, src/sys/caller.ts reads it.
+// Where in memory a built nsk has its prelude (scripts/prelude.ts), and what that notes of the caller before the runtime
+// starts and changes it, for src/sys/caller.ts to read.
 
 /** Where the prelude is mapped: behind the runtime, which is linked to lower addresses, and in reach of 32 bits. */
 export const PRELUDE = 0x10000000;
+/** A function of C's `long (long number, long a, … long f)` there: a system call, and what the kernel returns. */
+export const SYSTEM_CALL = PRELUDE;
 /** Where the record is mapped. */
 export const RECORD = 0x10010000;
 

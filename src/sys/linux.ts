@@ -1,10 +1,11 @@
-// System calls from JavaScript: the only file that imports bun:ffi. libc's syscall(2) is the one function bound, and
-// everything is made of it, because each module and symbol more costs start-up time (node:fs alone a millisecond).
+// System calls from JavaScript: the only file that imports bun:ffi. One function is bound, and everything is made of it,
+// because each module and symbol more costs start-up time (node:fs alone a millisecond).
 
-import { dlopen, type FFIType, type Pointer, ptr, read, toArrayBuffer } from "bun:ffi";
+import { dlopen, type FFIType, linkSymbols, type Pointer, ptr, read, toArrayBuffer } from "bun:ffi";
 import { cString, encode } from "../abi/bytes.ts";
 import { errno } from "../abi/errno.ts";
 import { AT_FDCWD, O, TTY } from "../abi/flags.ts";
+import { SYSTEM_CALL } from "../abi/record.ts";
 import { type Arch, type SyscallName, syscallNumber } from "../abi/syscalls.ts";
 
 /** The architecture that this program was built for. */
@@ -13,11 +14,29 @@ export const arch: Arch = process.arch === "arm64" ? "arm64" : "x64";
 /** Bun's `i64_fast`: a number wherever one holds the result; `i64` would make a BigInt of each, 0 too. */
 const FAST = 15 satisfies FFIType.i64_fast;
 
-// musl answers to glibc's name too, so one name serves both.
-const libc = dlopen("libc.so.6", {
-  syscall: { args: ["i64", "i64", "i64", "i64", "i64", "i64", "i64"], returns: FAST },
-  __errno_location: { args: [], returns: "ptr" },
-});
+const LONGS = ["i64", "i64", "i64", "i64", "i64", "i64", "i64"] as const;
+
+type Call = (number: number, a: Word, b: Word, c: Word, d: Word, e: Word, f: Word) => number | bigint;
+
+declare const NSK_RECORD: number | undefined;
+
+/** The prelude's own function, which returns what the kernel does. */
+const bindPrelude = (): Call =>
+  linkSymbols({ call: { ptr: SYSTEM_CALL as Pointer, args: LONGS, returns: FAST } }).symbols.call;
+
+/** libc's syscall(2), for nsk that is run from its sources; its errno is put back into the result. */
+const bindLibc = (): Call => {
+  const { syscall, __errno_location } = dlopen("libc.so.6", {
+    syscall: { args: LONGS, returns: FAST },
+    __errno_location: { args: [], returns: "ptr" },
+  }).symbols;
+  return (...words) => {
+    const result = Number(syscall(...words));
+    return result === -1 ? -read.i32(__errno_location()!, 0) : result;
+  };
+};
+
+const make: Call = typeof NSK_RECORD === "undefined" ? bindLibc() : bindPrelude();
 
 export type Word = number | bigint;
 
@@ -30,10 +49,7 @@ export const syscall = (
   d: Word = 0,
   e: Word = 0,
   f: Word = 0,
-): number => {
-  const result = Number(libc.symbols.syscall(syscallNumber(name, arch), a, b, c, d, e, f));
-  return result === -1 ? -read.i32(libc.symbols.__errno_location()!, 0) : result;
-};
+): number => Number(make(syscallNumber(name, arch), a, b, c, d, e, f));
 
 /** The address of a buffer's first byte. The caller keeps the buffer alive across the call that gets it. */
 export const address = (buffer: NodeJS.TypedArray): number => ptr(buffer);

@@ -1,6 +1,6 @@
 // Collects instructions and lays out the memory they work on.
 
-import { encode, refuseNul } from "../../abi/bytes.ts";
+import { cString } from "../../abi/bytes.ts";
 import type { SyscallName } from "../../abi/syscalls.ts";
 import { VARIABLES } from "./layout.ts";
 import type { Arithmetic, Condition, Op, Operand, Size, Variable } from "./ops.ts";
@@ -17,118 +17,120 @@ export interface Start {
   readonly memory?: number;
 }
 
-export class Builder {
-  readonly ops: Op[] = [];
+export interface Builder {
+  /** Instructions so far, in order; parts that need none of the words below add theirs here. */
+  readonly ops: Op[];
   /** Where the result of a call goes unless told otherwise. */
   readonly result: Variable;
-  #variables = new Map<string, Variable>();
-  #texts = new Map<string, number>();
-  #bytes = new Uint8Array(16384);
-  #used = 0;
-  #labels = 0;
-  readonly #start: Start;
-  variableBytes: number;
-
-  constructor(start: Start) {
-    this.#start = start;
-    this.variableBytes = start.variableBytes;
-    this.result = this.variable("result");
-  }
-
-  syscall(name: SyscallName, args: readonly Operand[], result: Variable = this.result): void {
-    this.ops.push({ op: "syscall", name, args, result });
-  }
-  move(to: Variable, from: Operand): void {
-    this.ops.push({ op: "move", to, from });
-  }
-  compute(op: Arithmetic, to: Variable, by: Operand): void {
-    this.ops.push({ op, to, by });
-  }
-  shiftRight(to: Variable, right: number): void {
-    this.ops.push({ op: "shift", to, right });
-  }
-  load(to: Variable, address: Operand, size: Size): void {
-    this.ops.push({ op: "load", to, address, size });
-  }
-  store(address: Operand, value: Operand, size: Size): void {
-    this.ops.push({ op: "store", address, value, size });
-  }
-  branch(when: Condition, left: Operand, right: Operand, to: string): void {
-    this.ops.push({ op: "branch", when, left, right, to });
-  }
-  jump(to: string): void {
-    this.ops.push({ op: "jump", to });
-  }
-  call(to: string): void {
-    this.ops.push({ op: "call", to });
-  }
-  comeBack(): void {
-    this.ops.push({ op: "return" });
-  }
-  label(name: string): void {
-    this.ops.push({ op: "label", name });
-  }
+  syscall(name: SyscallName, args: readonly Operand[], result?: Variable): void;
+  move(to: Variable, from: Operand): void;
+  compute(op: Arithmetic, to: Variable, by: Operand): void;
+  shiftRight(to: Variable, right: number): void;
+  load(to: Variable, address: Operand, size: Size): void;
+  store(address: Operand, value: Operand, size: Size): void;
+  branch(when: Condition, left: Operand, right: Operand, to: string): void;
+  jump(to: string): void;
+  call(to: string): void;
+  comeBack(): void;
+  label(name: string): void;
   /** A label that no other has, `hint` made unique by a number. */
-  fresh(hint: string): string {
-    return `${hint} ${++this.#labels}`;
-  }
-
+  fresh(hint: string): string;
   /** The variable of this name, declared by its first mention. */
-  variable(name: string): Variable {
-    const found = this.#variables.get(name);
-    if (found) return found;
-    const given = this.#start.variables[name];
-    const made = { at: given ?? this.buffer(8) };
-    this.#variables.set(name, made);
-    return made;
-  }
+  variable(name: string): Variable;
   /** The address of new zeroed memory. */
-  buffer(size: number): number {
-    const at = (this.#start.memory ?? VARIABLES) + this.variableBytes;
-    this.variableBytes += (size + 7) & ~7;
-    return at;
-  }
-
+  buffer(size: number): number;
   /** The address of bytes that are never written. */
-  constant(bytes: Uint8Array): number {
-    const at = this.#used;
-    this.#used += (bytes.length + 7) & ~7;
-    if (this.#used > this.#bytes.length) {
-      const larger = new Uint8Array(this.#used * 2);
-      larger.set(this.#bytes);
-      this.#bytes = larger;
-    }
-    this.#bytes.set(bytes, at);
-    return this.#start.constants + at;
-  }
+  constant(bytes: Uint8Array): number;
   /** The address of a C string; equal ones are stored once. A NUL inside would cut it short unseen, so it is refused. */
-  text(value: string): number {
-    let at = this.#texts.get(value);
+  text(value: string): number;
+  /** The address of an array of 8-byte words. */
+  words(values: readonly number[]): number;
+  /** The address of a NULL-terminated array of C strings. */
+  strings(values: readonly string[]): number;
+  /** All constants so far, as they lie in memory. */
+  constants(): Uint8Array;
+  /** Addresses of all variables by name. */
+  variables(): Record<string, number>;
+  /** Bytes of variable memory in use. */
+  variableBytes(): number;
+}
+
+// Closures, because a class with private members takes a quarter of a millisecond to be defined, at every start of nsk.
+export const newBuilder = (start: Start): Builder => {
+  const memory = start.memory ?? VARIABLES;
+  const ops: Op[] = [];
+  const known = new Map<string, Variable>();
+  const texts = new Map<string, number>();
+  let bytes = new Uint8Array(4096);
+  let used = 0;
+  let labels = 0;
+  let { variableBytes } = start;
+
+  const buffer = (size: number): number => {
+    const at = memory + variableBytes;
+    variableBytes += (size + 7) & ~7;
+    return at;
+  };
+  const variable = (name: string): Variable => {
+    const found = known.get(name);
+    if (found) return found;
+    const made = { at: start.variables[name] ?? buffer(8) };
+    known.set(name, made);
+    return made;
+  };
+  const constant = (value: Uint8Array): number => {
+    const at = used;
+    used += (value.length + 7) & ~7;
+    if (used > bytes.length) {
+      const larger = new Uint8Array(used * 2);
+      larger.set(bytes);
+      bytes = larger;
+    }
+    bytes.set(value, at);
+    return start.constants + at;
+  };
+  const text = (value: string): number => {
+    let at = texts.get(value);
     if (at === undefined) {
-      if (value.includes("\0")) refuseNul(value);
-      at = this.constant(encode(`${value}\0`));
-      this.#texts.set(value, at);
+      at = constant(cString(value));
+      texts.set(value, at);
     }
     return at;
-  }
-  /** The address of an array of 8-byte words. */
-  words(values: readonly number[]): number {
-    const words = new Uint32Array(values.length * 2); // addresses and lengths of ours fit into the lower halves
-    for (let i = 0; i < values.length; i++) words[i * 2] = values[i]!;
-    return this.constant(new Uint8Array(words.buffer));
-  }
-  /** The address of a NULL-terminated array of C strings. */
-  strings(values: readonly string[]): number {
-    const pointers: number[] = [];
-    for (const value of values) pointers.push(this.text(value));
-    pointers.push(0);
-    return this.words(pointers);
-  }
-  constants(): Uint8Array {
-    return this.#bytes.subarray(0, this.#used);
-  }
-  /** Addresses of all variables by name. */
-  variables(): Record<string, number> {
-    return Object.fromEntries(Array.from(this.#variables, ([name, variable]) => [name, variable.at]));
-  }
-}
+  };
+  const words = (values: readonly number[]): number => {
+    const pairs = new Uint32Array(values.length * 2); // addresses and lengths of ours fit into the lower halves
+    for (let i = 0; i < values.length; i++) pairs[i * 2] = values[i]!;
+    return constant(new Uint8Array(pairs.buffer));
+  };
+  const result = variable("result");
+  return {
+    ops,
+    result,
+    syscall: (name, args, into = result) => void ops.push({ op: "syscall", name, args, result: into }),
+    move: (to, from) => void ops.push({ op: "move", to, from }),
+    compute: (op, to, by) => void ops.push({ op, to, by }),
+    shiftRight: (to, right) => void ops.push({ op: "shift", to, right }),
+    load: (to, address, size) => void ops.push({ op: "load", to, address, size }),
+    store: (address, value, size) => void ops.push({ op: "store", address, value, size }),
+    branch: (when, left, right, to) => void ops.push({ op: "branch", when, left, right, to }),
+    jump: (to) => void ops.push({ op: "jump", to }),
+    call: (to) => void ops.push({ op: "call", to }),
+    comeBack: () => void ops.push({ op: "return" }),
+    label: (name) => void ops.push({ op: "label", name }),
+    fresh: (hint) => `${hint} ${++labels}`,
+    variable,
+    buffer,
+    constant,
+    text,
+    words,
+    strings: (values) => {
+      const pointers: number[] = [];
+      for (const value of values) pointers.push(text(value));
+      pointers.push(0);
+      return words(pointers);
+    },
+    constants: () => bytes.subarray(0, used),
+    variables: () => Object.fromEntries(Array.from(known, ([name, { at }]) => [name, at])),
+    variableBytes: () => variableBytes,
+  };
+};

@@ -7,7 +7,7 @@ import type { Arch } from "../../abi/syscalls.ts";
 import type { Arg, CallStep, Field } from "../../plan/call.ts";
 import type { ExecStep, ForkStep, Plan, Step, WaitStep } from "../../plan/plan.ts";
 import { encodeArm64 } from "./arm64.ts";
-import { Builder } from "./builder.ts";
+import { type Builder, newBuilder } from "./builder.ts";
 import { writeElf } from "./elf.ts";
 import { RUNTIME } from "./layout.ts";
 import type { Operand } from "./ops.ts";
@@ -34,13 +34,13 @@ export const lower = (plan: Plan, arch: Arch): Uint8Array => {
   const runtime = runtimes[arch];
   const runtimeBytes = Uint8Array.fromBase64(runtime.base64);
   const constants = RUNTIME + ((runtimeBytes.length + 7) & ~7);
-  const b = new Builder({ constants, variables: runtime.variables, variableBytes: runtime.variableBytes });
+  const b = newBuilder({ constants, variables: runtime.variables, variableBytes: runtime.variableBytes });
   b.ops.push({ op: "start", environ: b.variable("environ") });
   lowerProcess({ b, arch, plan, buffers: new Map(), sites: new Map() }, plan.steps);
   const plain = b.constants();
   const base = constants + plain.length;
   const { bytes } = (arch === "x64" ? encodeX64 : encodeArm64)(b.ops, base, runtime.labels);
-  return writeElf(arch, [runtimeBytes, plain, bytes], base, b.variableBytes);
+  return writeElf(arch, [runtimeBytes, plain, bytes], base, b.variableBytes());
 };
 
 /** Where to go on when a step has failed. */

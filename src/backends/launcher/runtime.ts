@@ -7,7 +7,7 @@ import { errno, errnoTexts } from "../../abi/errno.ts";
 import { SIG, SIG_SETMASK } from "../../abi/flags.ts";
 import type { Arch } from "../../abi/syscalls.ts";
 import { encodeArm64 } from "./arm64.ts";
-import { Builder } from "./builder.ts";
+import { type Builder, newBuilder } from "./builder.ts";
 import { RUNTIME } from "./layout.ts";
 import type { Encoder } from "./ops.ts";
 import { encodeX64 } from "./x64.ts";
@@ -33,7 +33,7 @@ const assemble = (encoder: Encoder): Runtime => {
   const write = (
     constants: number,
   ): { code: Uint8Array; labels: ReadonlyMap<string, number>; b: Builder } => {
-    const b = new Builder({ constants, variables: {}, variableBytes: 0 });
+    const b = newBuilder({ constants, variables: {}, variableBytes: 0 });
     b.variable("environ");
     report(b);
     exec(b);
@@ -52,7 +52,7 @@ const assemble = (encoder: Encoder): Runtime => {
     base64: bytes.toBase64(),
     labels: Object.fromEntries(Array.from(labels, ([name, offset]) => [name, RUNTIME + offset])),
     variables: b.variables(),
-    variableBytes: b.variableBytes,
+    variableBytes: b.variableBytes(),
   };
 };
 
