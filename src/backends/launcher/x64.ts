@@ -30,16 +30,29 @@ const LONGEST = 100;
 
 export const encodeX64: Encoder = (ops, base, known) => {
   const code = new Uint8Array(ops.length * LONGEST);
-  const view = new DataView(code.buffer);
   const labels = new Map<string, number>();
   const fixups: { at: number; label: string }[] = [];
   let at = 0;
 
-  const put = (...bytes: number[]): void => {
-    for (let i = 0; i < bytes.length; i++) code[at++] = bytes[i]!;
+  // A start of nsk writes thousands of bytes here before anything is compiled: no rest parameters, no DataView, and
+  // the two forms that operands nearly always have in one piece each.
+  const put = (byte: number): void => {
+    code[at++] = byte;
+  };
+  const put2 = (first: number, second: number): void => {
+    code[at] = first;
+    code[at + 1] = second;
+    at += 2;
+  };
+  const put3 = (first: number, second: number, third: number): void => {
+    put2(first, second);
+    code[at++] = third;
   };
   const put32 = (value: number): void => {
-    view.setInt32(at, value, true);
+    code[at] = value;
+    code[at + 1] = value >> 8;
+    code[at + 2] = value >> 16;
+    code[at + 3] = value >> 24;
     at += 4;
   };
   /** `mov reg, imm`: the shortest of B8+rd id (zero-extends), REX.W C7 /0 id (sign-extends), REX.W B8+rd io. */
@@ -51,12 +64,13 @@ export const encodeX64: Encoder = (ops, base, known) => {
       put(0xb8 + low);
       put32(Number(value) | 0);
     } else if (value >= -0x80000000 && value < 0) {
-      put(0x48 | high, 0xc7, 0xc0 | low);
+      put3(0x48 | high, 0xc7, 0xc0 | low);
       put32(Number(value));
     } else {
-      put(0x48 | high, 0xb8 + low);
-      view.setBigUint64(at, BigInt.asUintN(64, BigInt(value)), true);
-      at += 8;
+      put2(0x48 | high, 0xb8 + low);
+      const bits = BigInt.asUintN(64, BigInt(value));
+      put32(Number(bits & 0xffffffffn) | 0);
+      put32(Number(bits >> 32n) | 0);
     }
   };
   /** `mov reg, [name]` (REX.W 8B /r) or `mov [name], reg` (89), by absolute address: mod 00, rm 100, SIB without base and index (2.1.5). */
@@ -78,25 +92,26 @@ export const encodeX64: Encoder = (ops, base, known) => {
   for (const op of ops) {
     switch (op.op) {
       case "start":
-        put(0x48, 0x8b, 0x04, 0x24); // mov rax, [rsp]: argc
-        put(0x48, 0x8d, 0x44, 0xc4, 0x10); // lea rax, [rsp + rax*8 + 16]: past argv and its NULL
+        put32(0x24048b48); // mov rax, [rsp]: argc
+        put(0x48);
+        put32(0x10c4448d); // lea rax, [rsp + rax*8 + 16]: past argv and its NULL
         keep(op.environ);
         break;
       case "enter":
-        put(0x48, 0x89, 0xe0); // mov rax, rsp
+        put3(0x48, 0x89, 0xe0); // mov rax, rsp
         keep(op.stack);
-        put(0x48, 0x89, 0xd0); // mov rax, rdx
+        put3(0x48, 0x89, 0xd0); // mov rax, rdx
         keep(op.handed);
         break;
       case "leave":
         take(RDX, op.handed);
         take(RAX, op.to);
-        put(0xff, 0xe0); // jmp rax
+        put2(0xff, 0xe0); // jmp rax
         break;
       case "syscall":
         for (let i = 0; i < op.args.length; i++) take(ARGUMENTS[i]!, op.args[i]!);
         putImmediate(RAX, syscallNumber(op.name, "x64"));
-        put(0x0f, 0x05);
+        put2(0x0f, 0x05);
         keep(op.result);
         break;
       case "move":
@@ -109,28 +124,30 @@ export const encodeX64: Encoder = (ops, base, known) => {
       case "or":
         take(RAX, op.to);
         take(RCX, op.by);
-        put(0x48, ALU[op.op], 0xc8); // op rax, rcx
+        put3(0x48, ALU[op.op], 0xc8); // op rax, rcx
         keep(op.to);
         break;
       case "shift":
         take(RAX, op.to);
-        put(0x48, 0xc1, 0xe8, op.right); // shr rax, imm8
+        put3(0x48, 0xc1, 0xe8);
+        put(op.right); // shr rax, imm8
         keep(op.to);
         break;
       case "load":
         take(RCX, op.address);
-        put(...LOAD[op.size]);
+        for (const byte of LOAD[op.size]) put(byte);
         keep(op.to);
         break;
       case "store":
         take(RCX, op.address);
         take(RAX, op.value);
-        put(...STORE[op.size]);
+        for (const byte of STORE[op.size]) put(byte);
         break;
       case "branch":
         take(RAX, op.left);
         take(RCX, op.right);
-        put(0x48, 0x39, 0xc8, 0x0f, JCC[op.when]); // cmp rax, rcx; jcc rel32
+        put32(0x0fc83948); // cmp rax, rcx; jcc rel32
+        put(JCC[op.when]);
         putRelative(op.to);
         break;
       case "jump":
@@ -150,10 +167,12 @@ export const encodeX64: Encoder = (ops, base, known) => {
     }
   }
 
-  for (const { at, label } of fixups) {
-    const target = labels.get(label) ?? known[label]! - base;
-    if (Number.isNaN(target)) throw new RangeError(`no label ${label}`);
-    view.setInt32(at, target - (at + 4), true);
+  const end = at;
+  for (const fixup of fixups) {
+    const target = labels.get(fixup.label) ?? known[fixup.label]! - base;
+    if (Number.isNaN(target)) throw new RangeError(`no label ${fixup.label}`);
+    at = fixup.at;
+    put32(target - (at + 4));
   }
-  return { bytes: code.subarray(0, at), labels };
+  return { bytes: code.subarray(0, end), labels };
 };
