@@ -21,7 +21,7 @@ const SIGNALS = 64;
  * libc's own slower (dlopen(3)) and needs a second function for its errno. The registers of a call in C are not those of
  * a system call. @see syscall(2), "Architecture calling conventions"
  */
-const SYSTEM_CALL_CODE: Readonly<Record<Arch, string>> = {
+export const SYSTEM_CALL_CODE: Readonly<Record<Arch, string>> = {
   x64:
     "4889f8" + // mov rax, rdi
     "4889f7" + // mov rdi, rsi

@@ -241,6 +241,12 @@ describe("descriptors", () => {
     options,
   );
   handsOver(
+    "a thousand of them",
+    `perl -MPOSIX -e 'POSIX::dup2(0, $_) for 10 .. 1000; exec @ARGV' "$@"`,
+    descriptors,
+    options,
+  );
+  handsOver(
     "one that is to be closed is closed",
     `perl -MFcntl -e 'open my $h, "<", "/dev/zero"; open my $k, "<", "/dev/zero"; fcntl $k, F_SETFD, 0; exec @ARGV' "$@"`,
     descriptors,
