@@ -105,6 +105,7 @@ describe("flags", () => {
     "asm-generic/poll.h",
     "asm-generic/resource.h",
     "asm-generic/signal.h",
+    "asm-generic/signal-defs.h",
     "asm-generic/termbits-common.h",
     "asm-generic/termbits.h",
   ];
