@@ -1,14 +1,21 @@
 // `bun run build`: src/main.ts becomes dist/nsk for this machine. With --all: for x86-64 and arm64, glibc and musl,
-// and the checksums of the four files.
+// and the checksums of the four files. --dynamic and --glibc DIR: see docs/static.md.
 
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { parseArgs } from "node:util";
 import { compile } from "./compile.ts";
+import { machine } from "./link/elf.ts";
+import { readGlibc } from "./link/glibc.ts";
+import { linkDynamic, linkStatic } from "./link/link.ts";
 
 const root = join(import.meta.dir, "..");
 const dist = join(root, "dist");
 const entry = join(root, "src/main.ts");
+
+/** Where packages are kept for the next build. */
+const cache = join(root, "node_modules/.cache");
 
 /** The files of a release, and the npm packages that Bun's executables for them come in. */
 const targets = [
@@ -47,14 +54,14 @@ const integrity = (name: string, version: string): string => {
 
 /** Bun's executable out of an npm package, checked against bun.lock, kept for the next build. */
 const fetchExecutable = (name: string, version: string): string => {
-  const cache = join(root, "node_modules/.cache/bun", version, name.replace("@oven/", ""));
-  const executable = join(cache, "package/bin/bun");
+  const place = join(cache, "bun", version, name.replace("@oven/", ""));
+  const executable = join(place, "package/bin/bun");
   if (existsSync(executable)) return executable;
   console.log(`fetching ${name}@${version}`);
-  mkdirSync(cache, { recursive: true });
+  mkdirSync(place, { recursive: true });
   const run = (command: string[]): string => {
     const { exitCode, stdout, stderr } = Bun.spawnSync(command, {
-      cwd: cache,
+      cwd: place,
       stdin: "ignore",
       stderr: "pipe",
     });
@@ -62,10 +69,10 @@ const fetchExecutable = (name: string, version: string): string => {
     return stdout.toString();
   };
   const [{ filename }] = JSON.parse(run(["npm", "pack", "--silent", "--json", `${name}@${version}`]));
-  const tarball = join(cache, filename);
+  const tarball = join(place, filename);
   const actual = `sha512-${createHash("sha512").update(readFileSync(tarball)).digest("base64")}`;
   if (actual !== integrity(name, version)) {
-    rmSync(cache, { recursive: true });
+    rmSync(place, { recursive: true });
     throw new Error(`${name}@${version} is not what bun.lock has the checksum of`);
   }
   // Unpacked beside and moved, so that an interrupted build leaves no half of an executable behind.
@@ -79,7 +86,16 @@ const fetchExecutable = (name: string, version: string): string => {
 
 const megabytes = (file: string) => `${(statSync(file).size / 1e6).toFixed(1)} MB`;
 
-const build = (all: boolean): void => {
+interface How {
+  /** The four files of a release as well. */
+  readonly all: boolean;
+  /** Files that need this machine's dynamic linker, as Bun makes them. */
+  readonly dynamic: boolean;
+  /** A directory with another glibc to embed. */
+  readonly glibc: string | undefined;
+}
+
+const build = (how: How): void => {
   const { version, bun } = pinned();
   if (Bun.version !== bun)
     throw new Error(`this is Bun ${Bun.version}, package.json pins ${bun}: npx bun@${bun} run build`);
@@ -88,20 +104,25 @@ const build = (all: boolean): void => {
     NSK_VERSION: JSON.stringify(version),
     NSK_COMMIT: hash ? JSON.stringify(hash) : "undefined",
   };
-  for (const target of [{ file: "nsk" } as const, ...(all ? targets : [])]) {
+  for (const target of [{ file: "nsk" } as const, ...(how.all ? targets : [])]) {
     const outfile = join(dist, target.file);
     compile({
       entry,
       outfile,
       define,
-      prelude: true,
+      link: (file) => {
+        if (how.dynamic || target.file.endsWith("-musl")) return linkDynamic(file);
+        const arch = machine(file);
+        // Another glibc is one processor's.
+        return linkStatic(file, readGlibc(arch, cache, arch === process.arch ? how.glibc : undefined));
+      },
       ...("name" in target && {
         target: { name: target.name, executable: fetchExecutable(target.package, bun) },
       }),
     });
     console.log(`dist/${target.file}  ${megabytes(outfile)}`);
   }
-  if (!all) return;
+  if (!how.all) return;
   const sums = targets.map(({ file }) => {
     const hash = createHash("sha256")
       .update(readFileSync(join(dist, file)))
@@ -114,7 +135,10 @@ const build = (all: boolean): void => {
 
 if (import.meta.main) {
   try {
-    build(process.argv.includes("--all"));
+    const { values } = parseArgs({
+      options: { all: { type: "boolean" }, dynamic: { type: "boolean" }, glibc: { type: "string" } },
+    });
+    build({ all: values.all ?? false, dynamic: values.dynamic ?? false, glibc: values.glibc });
   } catch (error) {
     console.error(`build: ${error instanceof Error ? error.message : error}`);
     process.exit(1);

@@ -4,7 +4,6 @@
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { RECORD } from "../src/abi/record.ts";
-import { addPrelude } from "./prelude.ts";
 import { neutralise } from "./switches.ts";
 
 const flags = [
@@ -32,8 +31,8 @@ export interface Compilation {
   readonly outfile: string;
   /** Constants of the program, as JavaScript source: `{ NSK_VERSION: '"1.0"' }`. */
   readonly define?: Readonly<Record<string, string>>;
-  /** Whether the program begins with the prelude, and finds its record at `NSK_RECORD`. */
-  readonly prelude?: boolean;
+  /** Puts a prelude into the file; the program finds its record at `NSK_RECORD`. */
+  readonly link?: (file: Buffer) => Buffer;
   /** Another machine: Bun's name for it and a Bun executable for it. */
   readonly target?: { readonly name: string; readonly executable: string };
 }
@@ -49,7 +48,7 @@ export const compile = (it: Compilation): void => {
     process.execPath,
     "build",
     ...flags,
-    ...Object.entries({ ...it.define, ...(it.prelude && { NSK_RECORD: `${RECORD}` }) }).flatMap(
+    ...Object.entries({ ...it.define, ...(it.link && { NSK_RECORD: `${RECORD}` }) }).flatMap(
       ([name, value]) => ["--define", `${name}=${value}`],
     ),
     ...(it.target ? [`--target=${it.target.name}`, `--compile-executable-path=${it.target.executable}`] : []),
@@ -65,7 +64,7 @@ export const compile = (it: Compilation): void => {
     if (exitCode !== 0) throw new Error(`bun build of ${it.entry} failed\n${stdout}${stderr}`);
     const file = readFileSync(made);
     neutralise(file);
-    writeFileSync(made, it.prelude ? addPrelude(file) : file);
+    writeFileSync(made, it.link ? it.link(file) : file);
     chmodSync(made, 0o755);
     renameSync(made, it.outfile);
   } finally {

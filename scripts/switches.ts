@@ -2,7 +2,7 @@
 // BUN_BYTECODE_ORDER_OUT writes a file) are no business of a tool that root runs. There is no flag to turn them off,
 // so this file makes their names unmatchable in the built executable. Pure: bytes in, bytes changed in place.
 
-import { machine, section } from "./elf.ts";
+import { machine, section } from "./link/elf.ts";
 
 /** A kind of name whose C strings are all cleared, wherever they stand in the read-only data. */
 const families = /\0((?:BUN|NODE|JSC|LSQUIC|WTF)_[A-Za-z][A-Za-z0-9_]{0,60})(?=\0)/g;

@@ -60,6 +60,15 @@ export const O_BY_ARCH = {
 /** "The current working directory" for the …at calls. @see openat(2) */
 export const AT_FDCWD = -100;
 
+/** @see mmap(2) */
+export const PROT = { PROT_NONE: 0, PROT_READ: 1, PROT_WRITE: 2, PROT_EXEC: 4 } as const;
+export const MAP = {
+  MAP_PRIVATE: 0x02,
+  MAP_FIXED: 0x10,
+  MAP_ANONYMOUS: 0x20,
+  MAP_NORESERVE: 0x4000,
+} as const;
+
 /** How rt_sigprocmask(2) changes the mask. */
 export const SIG_SETMASK = 2;
 

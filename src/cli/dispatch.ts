@@ -7,7 +7,7 @@ import { liveHost } from "../host/live.ts";
 import { writeAll } from "../sys/linux.ts";
 import { type Failed, report } from "./failure.ts";
 import { parse } from "./getopt.ts";
-import { standardKeys, standardOptions } from "./standard.ts";
+import { ownOptions, standardKeys, standardOptions } from "./standard.ts";
 import { findCommand } from "./table.ts";
 import { version } from "./version.ts";
 
@@ -26,8 +26,12 @@ export const dispatch = (program: string, words: readonly string[]): Promise<num
 const runItself = async (words: readonly string[]): Promise<number> => {
   const failed: Failed = { name: "nsk", status: 1 };
   try {
-    const { options, operands } = parse(standardOptions({}), words, { name: "nsk", endAt: standardKeys });
+    const { options, operands } = parse({ ...standardOptions({}), ...ownOptions }, words, {
+      name: "nsk",
+      endAt: [...standardKeys, "licenses"],
+    });
     if (options.version) return said(`nsk ${version}\n`);
+    if (options.licenses) return said((await import("./licenses.ts")).licenses());
     if (options.help) return said(await (await import("./help.ts")).overview());
     const [name, ...rest] = operands;
     if (name === undefined) {

@@ -3,7 +3,7 @@
 import { command, type Command, type Option, type OptionTable } from "../commands/command.ts";
 import { print } from "../commands/output.ts";
 import { namesOf } from "./getopt.ts";
-import { standardOptions } from "./standard.ts";
+import { ownOptions, standardOptions } from "./standard.ts";
 import { commands, findCommand } from "./table.ts";
 
 const WIDTH = 80;
@@ -43,7 +43,7 @@ export const overview = async (): Promise<string> => {
     const row: Row = [` ${name}`, firstSentence(description)];
     groups.set(group, [...(groups.get(group) ?? []), row]);
   }
-  const options = rowsOf(standardOptions({}), false);
+  const options = rowsOf({ ...standardOptions({}), ...ownOptions }, false);
   const column = columnOf([...[...groups.values()].flat(), ...options]);
   return [
     "Usage:\n nsk <command> [options] [<operand>...]\n",

@@ -19,3 +19,8 @@ export const standardOptions = (table: OptionTable): Standard => {
     version: { type: "boolean", alias: free("V"), description: "display version" },
   };
 };
+
+/** What nsk itself has besides. */
+export const ownOptions = {
+  licenses: { type: "boolean", description: "display the licences of what this file contains" },
+} as const satisfies OptionTable;

@@ -4,8 +4,9 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { PF, PT, readEntry, readSegments, writeSegments } from "../../scripts/elf.ts";
-import { addPrelude, SYSTEM_CALL_CODE } from "../../scripts/prelude.ts";
+import { PF, PT, readEntry, readSegments, writeSegments } from "../../scripts/link/elf.ts";
+import { linkDynamic } from "../../scripts/link/link.ts";
+import { SYSTEM_CALL_CODE } from "../../scripts/link/prelude.ts";
 import { PRELUDE, RECORD } from "../../src/abi/record.ts";
 import { testNeeding } from "../support/needs.ts";
 import { nsk, runCommand } from "../support/nsk.ts";
@@ -33,10 +34,10 @@ describe("the built file", () => {
 
 describe("a file that is laid out otherwise is refused", () => {
   test("without fixed addresses", () => {
-    expect(() => addPrelude(readFileSync("/bin/true"))).toThrow("not an executable with fixed addresses");
+    expect(() => linkDynamic(readFileSync("/bin/true"))).toThrow("not an executable with fixed addresses");
   });
   test("that has a prelude already", () => {
-    expect(() => addPrelude(readFileSync(nsk))).toThrow("the runtime takes the addresses of the prelude");
+    expect(() => linkDynamic(readFileSync(nsk))).toThrow("the runtime takes the addresses of the prelude");
   });
   test("without program headers to spare", () => {
     const file = Buffer.from(readFileSync(process.execPath));
@@ -44,7 +45,7 @@ describe("a file that is laid out otherwise is refused", () => {
       file,
       readSegments(file).map((it) => (it.type === PT.NOTE ? { ...it, type: PT.LOAD } : it)),
     );
-    expect(() => addPrelude(file)).toThrow("not one PT_PHDR and one PT_NOTE");
+    expect(() => linkDynamic(file)).toThrow("not one PT_PHDR and one PT_NOTE");
   });
 });
 

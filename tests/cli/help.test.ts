@@ -87,27 +87,28 @@ test("nsk --help lists the commands by group", async () => {
     Namespaces, control groups and containers in one program.
 
     Namespaces:
-     unshare        Run a program in new namespaces, made as the options say
+     unshare         Run a program in new namespaces, made as the options say
 
     Control groups:
-     cgcreate       Make control groups
-     cgset          Change settings of control groups
-     cgget          Show settings of control groups
-     cgexec         Run a program in control groups
-     cgdelete       Remove control groups
+     cgcreate        Make control groups
+     cgset           Change settings of control groups
+     cgget           Show settings of control groups
+     cgexec          Run a program in control groups
+     cgdelete        Remove control groups
 
     Containers:
-     run            Run a program in a container: namespaces, a root, limits and
-                    least privilege, gone when it ends
+     run             Run a program in a container: namespaces, a root, limits and
+                     least privilege, gone when it ends
 
     This tool:
-     install-links  Make links to this program, named after the tools that it stands
-                    in for
-     help           Display help about a command
+     install-links   Make links to this program, named after the tools that it
+                     stands in for
+     help            Display help about a command
 
     Options:
-     -h, --help     display this help
-     -V, --version  display version
+     -h, --help      display this help
+     -V, --version   display version
+         --licenses  display the licences of what this file contains
 
     See 'nsk help <command>' for the options of a command.
     "

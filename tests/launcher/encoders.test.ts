@@ -108,6 +108,7 @@ for (const processor of processors) {
         start: true,
         enter: true,
         leave: true,
+        address: true,
         syscall: true,
         move: true,
         add: true,

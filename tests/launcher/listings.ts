@@ -744,4 +744,25 @@ export const listings: readonly Listing[] = [
       f2a03489  movk x9, #0x1a4, lsl #16
       d61f0120  br x9`,
   },
+  {
+    what: "the address of a label, behind and ahead",
+    ops: [
+      { op: "label", name: "begin" },
+      { op: "address", to: a, of: "begin" },
+      { op: "address", to: a, of: "end" },
+      { op: "label", name: "end" },
+    ],
+    x64: `
+      48 8d 05 f9 ff ff ff            lea rax,[rip+0xfffffffffffffff9]
+      48 89 04 25 00 00 80 00         mov QWORD PTR ds:0x800000,rax
+      48 8d 05 08 00 00 00            lea rax,[rip+0x8]
+      48 89 04 25 00 00 80 00         mov QWORD PTR ds:0x800000,rax`,
+    arm64: `
+      10000009  adr x9, 0x400000
+      d2a0100b  mov x11, #0x800000
+      f9000169  str x9, [x11]
+      10000069  adr x9, 0x400018
+      d2a0100b  mov x11, #0x800000
+      f9000169  str x9, [x11]`,
+  },
 ];

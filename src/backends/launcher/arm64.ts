@@ -26,10 +26,13 @@ const MOVZ = 0xd2800000;
 const MOVN = 0x92800000;
 const MOVK = 0xf2800000;
 
+/** ADR's distance, in words here: its two lowest bits, which are 0 for code, stand apart from the 19 above. */
+const adr = (words: number): number => (words & 0x7ffff) << 5;
+
 export const encodeArm64: Encoder = (ops, base, known) => {
   const code: number[] = [];
   const labels = new Map<string, number>();
-  const fixups: { at: number; label: string; bits: 19 | 26 }[] = [];
+  const fixups: { at: number; label: string; bits: 19 | 21 | 26 }[] = [];
 
   const put = (word: number): void => {
     code.push(word >>> 0);
@@ -63,7 +66,7 @@ export const encodeArm64: Encoder = (ops, base, known) => {
     putImmediate(X11, variable.at);
     put(STORE[8] | (X11 << 5) | register); // str reg, [x11]
   };
-  const putRelative = (base: number, label: string, bits: 19 | 26): void => {
+  const putRelative = (base: number, label: string, bits: 19 | 21 | 26): void => {
     fixups.push({ at: code.length, label, bits });
     put(base);
   };
@@ -135,6 +138,10 @@ export const encodeArm64: Encoder = (ops, base, known) => {
       case "return":
         put(0xd65f03c0); // ret
         break;
+      case "address":
+        putRelative(0x10000000 | X9, op.of, 21); // adr x9, label
+        keep(X9, op.to);
+        break;
       case "label":
         labels.set(op.name, code.length);
         break;
@@ -145,7 +152,7 @@ export const encodeArm64: Encoder = (ops, base, known) => {
     const target = labels.get(label) ?? (known[label]! - base) / 4;
     if (Number.isNaN(target)) throw new RangeError(`no label ${label}`);
     const distance = (target - at) & ((1 << bits) - 1);
-    code[at] = (code[at]! | (bits === 19 ? distance << 5 : distance)) >>> 0;
+    code[at] = (code[at]! | (bits === 19 ? distance << 5 : bits === 21 ? adr(distance) : distance)) >>> 0;
   }
   return {
     bytes: new Uint8Array(Uint32Array.from(code).buffer),

@@ -33,6 +33,10 @@ export interface Builder {
   call(to: string): void;
   comeBack(): void;
   label(name: string): void;
+  /** The address of a label, into a variable. */
+  address(to: Variable, of: string): void;
+  enter(stack: Variable, handed: Variable): void;
+  leave(handed: Variable, to: Operand): void;
   /** A label that no other has, `hint` made unique by a number. */
   fresh(hint: string): string;
   /** The variable of this name, declared by its first mention. */
@@ -116,6 +120,9 @@ export const newBuilder = (start: Start): Builder => {
     jump: (to) => void ops.push({ op: "jump", to }),
     call: (to) => void ops.push({ op: "call", to }),
     comeBack: () => void ops.push({ op: "return" }),
+    address: (to, of) => void ops.push({ op: "address", to, of }),
+    enter: (stack, handed) => void ops.push({ op: "enter", stack, handed }),
+    leave: (handed, to) => void ops.push({ op: "leave", handed, to }),
     label: (name) => void ops.push({ op: "label", name }),
     fresh: (hint) => `${hint} ${++labels}`,
     variable,

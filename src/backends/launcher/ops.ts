@@ -26,7 +26,7 @@ export type Op =
    */
   | { readonly op: "enter"; readonly stack: Variable; readonly handed: Variable }
   /** Go to another program's entry as if this code had not been there: the reverse of `enter`. */
-  | { readonly op: "leave"; readonly handed: Variable; readonly to: number }
+  | { readonly op: "leave"; readonly handed: Variable; readonly to: Operand }
   | {
       readonly op: "syscall";
       readonly name: SyscallName;
@@ -51,7 +51,9 @@ export type Op =
   /** Go to a label and come back at `return`. One level deep: arm64 keeps the way back in a register. */
   | { readonly op: "call"; readonly to: string }
   | { readonly op: "return" }
-  | { readonly op: "label"; readonly name: string };
+  | { readonly op: "label"; readonly name: string }
+  /** `to` = the address of a label. */
+  | { readonly op: "address"; readonly to: Variable; readonly of: string };
 
 /** What an encoder makes of ops. */
 export interface Code {

@@ -161,6 +161,11 @@ export const encodeX64: Encoder = (ops, base, known) => {
       case "return":
         put(0xc3);
         break;
+      case "address":
+        put3(0x48, 0x8d, 0x05); // lea rax, [rip + rel32]
+        putRelative(op.of);
+        keep(op.to);
+        break;
       case "label":
         labels.set(op.name, at);
         break;

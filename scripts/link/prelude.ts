@@ -2,15 +2,16 @@
 // afterwards (src/abi/record.ts), and says in one line what the runtime would end with a crash report for. It is made
 // of the launcher's instructions, and put into the compiled file as two more segments. Pure: bytes in, bytes out.
 
-import { encode } from "../src/abi/bytes.ts";
-import { errno } from "../src/abi/errno.ts";
-import { AT_FDCWD, O, RLIMIT_NOFILE, SIG } from "../src/abi/flags.ts";
-import { FIELD, MOST_DESCRIPTORS, PRELUDE, RECORD, RECORD_BYTES, SYSTEM_CALL } from "../src/abi/record.ts";
-import { encodeArm64 } from "../src/backends/launcher/arm64.ts";
-import { type Builder, newBuilder } from "../src/backends/launcher/builder.ts";
-import { encodeX64 } from "../src/backends/launcher/x64.ts";
-import type { Arch } from "../src/abi/syscalls.ts";
-import { machine, PF, PT, readEntry, readSegments, type Segment, writeEntry, writeSegments } from "./elf.ts";
+import { errno } from "../../src/abi/errno.ts";
+import { AT_FDCWD, FD, MAP, O, PROT, RLIMIT_NOFILE, SIG } from "../../src/abi/flags.ts";
+import { FIELD, MOST_DESCRIPTORS, PRELUDE, RECORD, SYSTEM_CALL } from "../../src/abi/record.ts";
+import { encodeArm64 } from "../../src/backends/launcher/arm64.ts";
+import { type Builder, newBuilder } from "../../src/backends/launcher/builder.ts";
+import { encodeX64 } from "../../src/backends/launcher/x64.ts";
+import type { Arch } from "../../src/abi/syscalls.ts";
+import { SCRATCH, SCRATCH_BYTES } from "./layout.ts";
+import { goThroughLinker, type Program } from "./linker.ts";
+import { at, refuse, variables } from "./parts.ts";
 
 const AT_EXECFN = 31;
 const SIG_IGN = 1;
@@ -46,86 +47,72 @@ export const SYSTEM_CALL_CODE: Readonly<Record<Arch, string>> = {
     "1f2003d5", // nop
 };
 
-/** The compiled file with the prelude as its entry. Throws when the file is not laid out as expected. */
-export const addPrelude = (file: Buffer): Buffer => {
-  const arch = machine(file);
-  const systemCall = Buffer.from(SYSTEM_CALL_CODE[arch], "hex");
-  const first = SYSTEM_CALL + systemCall.length;
-  const code = Buffer.concat([systemCall, assemble(arch, first, readEntry(file))]);
-  if (code.length > RECORD - PRELUDE) throw new Error("the prelude is too long for its place");
-  const before = readSegments(file);
-  const loads = before.filter(({ type }) => type === PT.LOAD);
-  if (loads.some(({ address, inMemory }) => address + inMemory > PRELUDE))
-    throw new Error("the runtime takes the addresses of the prelude");
-  // The table has no room to grow. Two of its entries can be spared: where the table itself is in memory the kernel
-  // says by AT_PHDR, and it matters only to files without fixed addresses; the note is a build id.
-  const kept = before.filter(({ type }) => type !== PT.PHDR && type !== PT.NOTE);
-  if (kept.length !== before.length - 2) throw new Error("not one PT_PHDR and one PT_NOTE to be replaced");
+/** The variable `features`: behind `result`, the first that there is. */
+const FEATURES = SCRATCH + 8;
+/** A routine, called by its label: what CPUID's leaf 1 says in ECX. (Intel 64 manual, volume 2, "CPUID") */
+const CPUID_CODE =
+  "b801000000" + // mov eax, 1
+  "53" + // push rbx
+  "0fa2" + // cpuid
+  "5b" + // pop rbx
+  `48890c25${Buffer.from(Uint32Array.of(FEATURES).buffer).toString("hex")}` + // mov [FEATURES], rcx
+  "c3" + // ret
+  "909090909090"; // nop
+const SSE4_2 = 1 << 20;
 
-  const align = Math.max(...loads.map((segment) => segment.align));
-  const round = (size: number) => Math.ceil(size / align) * align;
-  const start = round(file.length);
-  const recordStart = start + round(code.length);
-  const out = Buffer.alloc(recordStart + SCRATCH - RECORD + SCRATCH_BYTES);
-  file.copy(out);
-  out.set(code, start);
-  const load = (flags: number, offset: number, address: number, size: number): Segment => ({
-    type: PT.LOAD,
-    flags,
-    offset,
-    address,
-    inFile: size,
-    inMemory: size,
-    align,
-  });
-  // Behind the runtime's: kernels before 5.18 take the first one's address for the start of the file in memory.
-  const last = kept.findLastIndex(({ type }) => type === PT.LOAD) + 1;
-  writeSegments(out, [
-    ...kept.slice(0, last),
-    load(PF.R | PF.X, start, PRELUDE, code.length),
-    load(PF.R | PF.W, recordStart, RECORD, SCRATCH - RECORD + SCRATCH_BYTES),
-    ...kept.slice(last),
-  ]);
-  writeEntry(out, first);
-  return out;
-};
+/** What the prelude goes on with. */
+export interface Start {
+  readonly arch: Arch;
+  /** The runtime's own entry. */
+  readonly entry: number;
+  /** For a file without PT_INTERP: what its dynamic linker has to know. */
+  readonly program?: Program | undefined;
+}
 
-/** What runs at the start, for address `first`; it goes on at `entry`. */
-const assemble = (arch: Arch, first: number, entry: number): Uint8Array => {
-  const encoder = arch === "x64" ? encodeX64 : encodeArm64;
+/** The prelude for address {@link PRELUDE}, and where in it the entry is. */
+export const assemblePrelude = (start: Start): { code: Uint8Array; entry: number } => {
+  const encoder = start.arch === "x64" ? encodeX64 : encodeArm64;
+  const routines = Buffer.from(
+    SYSTEM_CALL_CODE[start.arch] + (start.arch === "x64" ? CPUID_CODE : ""),
+    "hex",
+  );
+  const entry = SYSTEM_CALL + routines.length;
+  const known = { cpuid: SYSTEM_CALL + SYSTEM_CALL_CODE.x64.length / 2 };
   // The code comes first, for that is where it is entered; the place of the constants behind it takes a second pass.
   const write = (constants: number) => {
     const b = newBuilder({ constants, variables: {}, variableBytes: 0, memory: SCRATCH });
-    prelude(b, entry);
-    return { bytes: encoder(b.ops, first, {}).bytes, b };
+    b.variable("features");
+    prelude(b, start);
+    return { bytes: encoder(b.ops, entry, known).bytes, b };
   };
-  const size = (write(first).bytes.length + 7) & ~7;
-  const { bytes, b } = write(first + size);
+  const size = (write(entry).bytes.length + 7) & ~7;
+  const { bytes, b } = write(entry + size);
   if (((bytes.length + 7) & ~7) !== size) throw new Error("the prelude's length depends on its constants");
   if (b.variableBytes() > SCRATCH_BYTES) throw new Error("the prelude's variables have no room");
   const constants = b.constants();
-  const out = new Uint8Array(size + constants.length);
-  out.set(bytes);
-  out.set(constants, size);
-  return out;
+  const code = new Uint8Array(routines.length + size + constants.length);
+  if (PRELUDE + code.length > RECORD) throw new Error("the prelude is too long for its place");
+  code.set(routines);
+  code.set(bytes, routines.length);
+  code.set(constants, routines.length + size);
+  return { code, entry };
 };
 
-/** The prelude's variables and buffers lie behind the record. */
-const SCRATCH = (RECORD + RECORD_BYTES + 7) & ~7;
-const SCRATCH_BYTES = 8192;
-
-const prelude = (b: Builder, entry: number): void => {
+/** Notes, refuses what cannot work, and goes on at the runtime's entry, by way of a dynamic linker where that is left to it. */
+const prelude = (b: Builder, { arch, entry, program }: Start): void => {
   const handed = b.variable("handed");
-  b.ops.push({ op: "enter", stack: at("stack"), handed });
+  b.enter(at("stack"), handed);
   findWords(b);
+  if (arch === "x64") refuseOldProcessor(b);
   listDescriptors(b);
   refuseWithoutThreads(b);
   b.syscall("prlimit64", [0, RLIMIT_NOFILE, 0, RECORD + FIELD.softLimit]);
   noteSignals(b);
-  b.ops.push({ op: "leave", handed, to: entry });
+  refuseWithoutNull(b);
+  refuseWithoutRoom(b);
+  if (program) goThroughLinker(b, arch, entry, program);
+  else b.leave(handed, entry);
 };
-
-const at = (field: keyof typeof FIELD) => ({ at: RECORD + FIELD[field] });
 
 /** Behind envp lies the auxiliary vector, and in it where the file's name is: right behind the last word of envp. */
 const findWords = (b: Builder): void => {
@@ -135,10 +122,12 @@ const findWords = (b: Builder): void => {
   for (let doubled = 0; doubled < 3; doubled++) b.compute("add", word, word);
   b.move(place, at("stack"));
   b.compute("add", place, word);
+  b.move(b.variable("envp"), place);
   b.label("envp");
   b.load(word, place, 8);
   b.compute("add", place, 8);
   b.branch("ne", word, 0, "envp");
+  b.move(b.variable("auxv"), place);
   b.label("auxv");
   b.load(word, place, 8);
   b.compute("add", place, 8);
@@ -232,22 +221,62 @@ const refuseWithoutThreads = (b: Builder): void => {
   b.label("threads");
 };
 
-/** Says both lines and ends, with docker's status for `run` and 1 for all else. */
-const refuse = (b: Builder, message: string, hint: string): void => {
-  const [status, word, run] = [b.variable("status"), b.variable("word"), b.fresh("not run")];
-  const text = encode(`nsk: ${message}\nhint: ${hint}\n`);
-  b.syscall("write", [2, b.constant(text), text.length]);
-  b.move(status, 1);
-  b.load(word, at("stack"), 8);
-  b.branch("lt", word, 2, run);
-  b.move(word, at("stack"));
-  b.compute("add", word, 16);
-  b.load(word, word, 8); // argv[1]
-  b.load(word, word, 4);
-  b.branch("ne", word, 0x6e7572, run); // "run"
-  b.move(status, 125);
-  b.label(run);
-  b.syscall("exit_group", [status]);
+/** The runtime is compiled for it, and ends with SIGILL on an older processor. */
+const refuseOldProcessor = (b: Builder): void => {
+  const features = b.variable("features");
+  if (features.at !== FEATURES) throw new Error("the variable of CPUID is at another place");
+  b.call("cpuid");
+  b.compute("and", features, SSE4_2);
+  b.branch("ne", features, 0, "new enough");
+  refuse(
+    b,
+    "this processor is too old: it has no SSE4.2",
+    "on a virtual machine, choose a newer model of processor (qemu: -cpu Nehalem or host)",
+  );
+  b.label("new enough");
+};
+
+/** The runtime opens /dev/null in the place of a standard descriptor that is closed, and ends with SIGABRT where it cannot. */
+const refuseWithoutNull = (b: Builder): void => {
+  const file = b.variable("file");
+  for (const fd of [0, 1, 2]) {
+    b.syscall("fcntl", [fd, FD.F_GETFD]);
+    b.branch("lt", b.result, 0, "null");
+  }
+  b.jump("no need");
+  b.label("null");
+  b.syscall("openat", [AT_FDCWD, b.text("/dev/null"), O.O_RDWR | O.O_CLOEXEC, 0], file);
+  b.branch("ge", file, 0, "null there");
+  refuse(
+    b,
+    "standard input, output or error is closed, and there is no /dev/null for its place",
+    "leave all three open, or make one: mknod -m 666 /dev/null c 1 3",
+  );
+  b.label("null there");
+  b.syscall("close", [file]);
+  b.label("no need");
+};
+
+/**
+ * Addresses that the runtime takes at its start, in MB: 1024 for its heap, 1024 for the machine code that bun:ffi needs,
+ * and some. Without them it ends with SIGABRT, or prints a stack trace.
+ */
+const ROOM = 2160;
+
+const refuseWithoutRoom = (b: Builder): void => {
+  const size = ROOM * 2 ** 20;
+  const flags = MAP.MAP_PRIVATE | MAP.MAP_ANONYMOUS | MAP.MAP_NORESERVE;
+  b.syscall("mmap", [0, size, PROT.PROT_READ | PROT.PROT_WRITE, flags, -1, 0]);
+  b.branch("lt", b.result, 0, "no room");
+  b.syscall("munmap", [b.result, size]);
+  b.jump("room");
+  b.label("no room");
+  refuse(
+    b,
+    `there is no room for ${ROOM} MB of addresses, which its heap takes at the start`,
+    "ulimit -v (RLIMIT_AS) or vm.overcommit_memory=2 limits them; they are no memory until they are used",
+  );
+  b.label("room");
 };
 
 const noteSignals = (b: Builder): void => {
@@ -268,9 +297,3 @@ const noteSignals = (b: Builder): void => {
   // The runtime's threads stop one another by it, and complain where it is ignored.
   b.syscall("rt_sigaction", [SIG.SIGPWR, b.constant(new Uint8Array(32)), 0, 8]);
 };
-
-const variables = <const N extends readonly string[]>(
-  b: Builder,
-  ...names: N
-): { [K in keyof N]: ReturnType<Builder["variable"]> } =>
-  names.map((name) => b.variable(name)) as { [K in keyof N]: ReturnType<Builder["variable"]> };

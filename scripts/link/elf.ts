@@ -1,6 +1,6 @@
 // Reads and changes 64-bit little-endian ELF files: sections by name, and segments. Pure: bytes in, bytes out.
 
-import type { Arch } from "../src/abi/syscalls.ts";
+import type { Arch } from "../../src/abi/syscalls.ts";
 
 export interface Section {
   readonly offset: number;
@@ -24,18 +24,20 @@ export const section = (file: Buffer, name: string): Section => {
   throw new Error(`no section ${name}: not the executable that was expected`);
 };
 
+export const EM: Readonly<Record<Arch, number>> = { x64: 62, arm64: 183 };
+
 /** The processor that an ELF file is for. */
 export const machine = (file: Buffer): Arch => {
   const number = file.readUInt16LE(0x12);
-  if (number === 0x3e) return "x64";
-  if (number === 0xb7) return "arm64";
+  for (const arch of ["x64", "arm64"] as const) if (EM[arch] === number) return arch;
   throw new Error(`machine ${number} of the ELF header is neither x86-64 nor arm64`);
 };
 
-export const PT = { LOAD: 1, NOTE: 4, PHDR: 6 } as const;
+export const PT = { LOAD: 1, DYNAMIC: 2, INTERP: 3, NOTE: 4, PHDR: 6, GNU_STACK: 0x6474e551 } as const;
 export const PF = { X: 1, W: 2, R: 4 } as const;
 const ET_EXEC = 2;
-const PHDR_SIZE = 56;
+/** Bytes of a program header. */
+export const PHDR_SIZE = 56;
 
 /** A program header. @see elf(5), Elf64_Phdr */
 export interface Segment {
@@ -48,9 +50,9 @@ export interface Segment {
   readonly align: number;
 }
 
-/** The program headers of an executable that is linked to fixed addresses; throws for any other. */
-export const readSegments = (file: Buffer): Segment[] => {
-  if (file.readUInt16LE(0x10) !== ET_EXEC) throw new Error("not an executable with fixed addresses");
+/** The program headers of a file. With `fixed` it must be an executable that is linked to fixed addresses, or it throws. */
+export const readSegments = (file: Buffer, fixed?: "fixed"): Segment[] => {
+  if (fixed && file.readUInt16LE(0x10) !== ET_EXEC) throw new Error("not an executable with fixed addresses");
   if (file.readUInt16LE(0x36) !== PHDR_SIZE) throw new Error("program headers of an unknown size");
   const table = Number(file.readBigUInt64LE(0x20));
   return Array.from({ length: file.readUInt16LE(0x38) }, (_, i): Segment => {
