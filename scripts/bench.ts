@@ -9,12 +9,16 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { cpus, loadavg, release, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { compile } from "./compile.ts";
+import { machine } from "./link/elf.ts";
+import { readGlibc } from "./link/glibc.ts";
+import { linkStatic } from "./link/link.ts";
 import { installDependencies, installPackages, isRoot, root, run } from "./setup.ts";
 
 /** The same short search path for all: a long one costs those who search it in their own way. */
@@ -60,22 +64,32 @@ const must = (...argv: readonly string[]): string => {
 const programs = (stage: Stage) => ({
   nsk: join(stage.directory, "nsk"),
   empty: join(stage.directory, "empty"),
+  /** The empty program as a static file. */
+  static: join(stage.directory, "static"),
+  /** The same in a root without a libc. */
+  bare: join(stage.directory, "bare", "static"),
 });
 
 /**
- * Fresh copies of the two large files, made alike. How a file came into the page cache shifts the start of a large
+ * Fresh copies of the large files, made alike. How a file came into the page cache shifts the start of a large
  * program by a quarter, so each round has its own copies.
  */
 const copyPrograms = (stage: Stage): void => {
-  const { nsk, empty } = programs(stage);
+  const copies = programs(stage);
   for (const [from, to] of [
-    [join(root, "dist/nsk"), nsk],
-    [join(stage.directory, "empty.built"), empty],
+    [join(root, "dist/nsk"), copies.nsk],
+    [join(stage.directory, "empty.built"), copies.empty],
+    [join(stage.directory, "static.built"), copies.static],
+    [join(stage.directory, "static.built"), copies.bare],
   ] as const) {
     rmSync(to, { force: true });
     copyFileSync(from, to);
   }
 };
+
+/** As nsk itself is linked. */
+const link = (file: Buffer): Buffer =>
+  linkStatic(file, readGlibc(machine(file), join(root, "node_modules/.cache")));
 
 /** A runc bundle of the root file system: what `runc spec` proposes, without a terminal. */
 const writeBundle = (bundle: string, rootfs: string, args: readonly string[]): void => {
@@ -99,7 +113,13 @@ const setStage = (): Stage => {
     sleepBundle: join(directory, "bundle-sleep"),
   };
   writeFileSync(join(directory, "empty.ts"), "");
-  compile({ entry: join(directory, "empty.ts"), outfile: join(directory, "empty.built") });
+  writeFileSync(join(directory, "idle.ts"), "setTimeout(() => {}, 60_000);");
+  for (const name of ["empty", "idle"]) {
+    const entry = join(directory, `${name}.ts`);
+    compile({ entry, outfile: join(directory, `${name}.built`) });
+    compile({ entry, outfile: join(directory, `${name === "empty" ? "" : "idle-"}static.built`), link });
+  }
+  mkdirSync(join(directory, "bare/proc"), { recursive: true });
   mkdirSync(join(stage.rootfs, "bin"), { recursive: true });
   for (const name of ["dev", "proc", "sys", "tmp"]) mkdirSync(join(stage.rootfs, name));
   copyFileSync("/bin/busybox", join(stage.rootfs, "bin/busybox"));
@@ -119,11 +139,28 @@ const clearStage = (stage: Stage): void => {
 };
 
 const timed = (stage: Stage): readonly Row[] => {
-  const { nsk, empty } = programs(stage);
+  const { nsk, empty, static: linked } = programs(stage);
   const { group, rootfs, bundle, directory } = stage;
   return [
     { name: "true", title: "`true` itself", argv: ["/usr/bin/true"] },
     { name: "empty", title: "an empty Bun executable, built with the same flags", argv: [empty] },
+    {
+      name: "static",
+      title: "the same as a static file",
+      argv: [linked],
+      target: { ratio: 1.05, of: "empty" },
+    },
+    {
+      name: "entered",
+      title: "the empty one in a mount namespace and a chroot",
+      argv: [join(directory, "entered")],
+    },
+    {
+      name: "bare",
+      title: "the static one there, in a root without a libc",
+      argv: [join(directory, "entered-bare")],
+      target: { ratio: 1.5, of: "entered" },
+    },
     { name: "unshare", title: "util-linux `unshare -U true`", argv: ["/usr/bin/unshare", "-U", "true"] },
     {
       name: "nsk unshare",
@@ -370,6 +407,43 @@ const memoryTable = (rows: readonly Waiting[], sizes: readonly (number | string)
     }),
   );
 
+/** What the static file costs besides time: bytes, and memory of a program that waits. */
+const fileTable = async ({ directory }: Stage): Promise<string> => {
+  const megabytes = (name: string) => statSync(join(directory, name)).size / 1e6;
+  const [plain, linked] = [megabytes("empty.built"), megabytes("static.built")];
+  const [idle, idleLinked] = (await measureIdle(
+    ["idle.built", "idle-static.built"].map((name) => join(directory, name)),
+  )) as [number, number];
+  return table(
+    ["", "as Bun makes it", "static", "target", ""],
+    [
+      [
+        "size of an empty program",
+        `${plain.toFixed(1)} MB`,
+        `${linked.toFixed(1)} MB`,
+        "≤ + 4 MB",
+        met(linked - plain <= 4),
+      ],
+      ["PSS of an idle one", `${idle} KB`, `${idleLinked} KB`, "≤ + 100 KB", met(idleLinked - idle <= 100)],
+    ],
+  );
+};
+
+/** The proportional set sizes of programs that wait, in KB: medians, since they vary; in turns, since others use the memory too. */
+const measureIdle = async (programs: readonly string[]): Promise<number[]> => {
+  const sizes = programs.map((): number[] => []);
+  for (let run = 0; run < 15; run++)
+    for (const [i, program] of programs.entries()) {
+      const child = Bun.spawn([program], { env, stdio: ["ignore", "ignore", "ignore"] });
+      await Bun.sleep(300);
+      const rollup = readFileSync(`/proc/${child.pid}/smaps_rollup`, "utf8");
+      sizes[i]!.push(Number(/^Pss:\s+(\d+) kB/m.exec(rollup)![1]));
+      child.kill("SIGKILL");
+      await child.exited;
+    }
+  return sizes.map(median);
+};
+
 const begin = "<!-- measured -->";
 const end = "<!-- /measured -->";
 const frame = `# Benchmarks
@@ -409,9 +483,21 @@ const bench = async (): Promise<void> => {
     process.exit(130);
   });
   try {
-    const emit = [programs(stage).nsk, "unshare", "--emit", join(stage.directory, "emitted"), "-U", "true"];
-    const emitting = trial(emit);
-    if (emitting) console.log(`no emitted unshare: ${emitting}`);
+    const inside = (directory: string) => ["-m", "-R", directory, "--mount-proc"];
+    for (const [name, words] of [
+      ["emitted", ["-U", "true"]],
+      ["entered", [...inside("/"), programs(stage).empty]],
+      ["entered-bare", [...inside(join(stage.directory, "bare")), "/static"]],
+    ] as const) {
+      const emitting = trial([
+        programs(stage).nsk,
+        "unshare",
+        "--emit",
+        join(stage.directory, name),
+        ...words,
+      ]);
+      if (emitting) console.log(`no ${name}: ${emitting}`);
+    }
     const rows = timed(stage);
     const broken = new Map(rows.flatMap(({ name, argv }) => (trial(argv) ? [[name, trial(argv)!]] : [])));
     for (const [name, reason] of broken) console.log(`${name} does not run here: ${reason}`);
@@ -427,6 +513,7 @@ const bench = async (): Promise<void> => {
       `${rounds} rounds of ${runs} runs each.`,
       timesTable(rows, times, broken),
       memoryTable(waiters, sizes),
+      await fileTable(stage),
     ].join("\n\n");
     write(measured);
     console.log(`${measured}\n\nwritten to docs/benchmarks.md`);
