@@ -76,7 +76,7 @@ export const installInit = (tree: string, kernel: Kernel): void => {
   chmodSync(join(tree, "bin/busybox"), 0o755);
   for (const module of kernel.modules) copy(tree, module, `lib/guest-modules/${basename(module)}`);
   write(tree, "lib/guest-modules/order", kernel.modules.map((module) => `${basename(module)}\n`).join(""));
-  for (const name of ["dev", "proc", "sys", "run", "tmp", "root", "home/alice", "home/bob"])
+  for (const name of ["dev", "proc", "sys", "run", "tmp", "mnt", "root", "home/alice", "home/bob"])
     mkdirSync(join(tree, name), { recursive: true });
   for (const [path, lines] of Object.entries(ACCOUNTS)) {
     // A Debian has accounts of its own: ours come in front of them, and the first of a name counts.

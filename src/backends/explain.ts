@@ -4,7 +4,7 @@
 import { CLONE, flagText, type FlagTable, O } from "../abi/flags.ts";
 import { decode, encode } from "../abi/bytes.ts";
 import type { Arg, CallStep, Field } from "../plan/call.ts";
-import type { Plan, Step } from "../plan/plan.ts";
+import type { Notice, Plan, Step } from "../plan/plan.ts";
 
 /** Where reasons begin, when the call leaves room. */
 const COLUMN = 64;
@@ -132,11 +132,18 @@ export const explainLines = (steps: readonly Step[], depth = 0): Line[] =>
             `wait4(${step.pid.slot}, status, WNOHANG, NULL) = ${step.pid.slot}`,
             "once SIGCHLD has come",
           ),
+          ...notices(step.notices ?? [], depth),
           ...cleanup(step.cleanup, depth),
         ];
       }
     }
   });
+
+const notices = (all: readonly Notice[], depth: number): Line[] =>
+  all.flatMap(({ read, counter, text }) => [
+    ...read.map((call) => withReason(depth, callText(call), call.reason)),
+    { depth, text: `when ${counter} there is not 0, say: ${text}`, heading: true },
+  ]);
 
 const cleanup = (calls: readonly CallStep[], depth: number): Line[] =>
   calls.length === 0
@@ -197,6 +204,14 @@ const stepJson = (step: Step): object => {
         pid: step.pid.slot,
         ...(step.kind === "supervise" && { supervise: step.terminal ? "terminal" : "signals" }),
         ...(step.reason && { reason: step.reason }),
+        ...(step.kind === "supervise" &&
+          step.notices && {
+            notices: step.notices.map(({ read, counter, text }) => ({
+              read: read.map(callJson),
+              counter,
+              text,
+            })),
+          }),
         cleanup: step.cleanup.map(callJson),
       };
   }

@@ -4,7 +4,8 @@
 import { errno } from "../abi/errno.ts";
 import type { Host } from "../host/host.ts";
 import type { CallStep } from "../plan/call.ts";
-import { rmdir, writeFile } from "../plan/steps.ts";
+import type { Notice } from "../plan/plan.ts";
+import { readCounts, rmdir, writeFile } from "../plan/steps.ts";
 import { draft, planGroup } from "./create.ts";
 import { groupDirectory, type Place } from "./groups.ts";
 import { type Hierarchies, type Hierarchy, locate, readHierarchies } from "./hierarchies.ts";
@@ -40,6 +41,8 @@ export interface LimitsPlan {
   readonly create: readonly CallStep[];
   /** The calling process, and all that it starts from then on, enters the groups. */
   readonly join: readonly CallStep[];
+  /** Which limit was hit, when it was: what is told once the container has ended. */
+  readonly notices: readonly Notice[];
   /** Removes the groups when all their processes have ended. */
   readonly remove: readonly CallStep[];
 }
@@ -53,7 +56,7 @@ const FAILURE = 125;
  */
 export const planLimits = (host: Host, name: string, limits: Limits): LimitsPlan => {
   if (!parts.some((part) => part.given(limits)))
-    return { hierarchies: [], groups: [], create: [], join: [], remove: [] };
+    return { hierarchies: [], groups: [], create: [], join: [], notices: [], remove: [] };
   const hierarchies = readHierarchies(host);
   const wanted = parts.flatMap((part) =>
     part.given(limits) ? [{ ...part, ...find(host, hierarchies, part.controller) }] : [],
@@ -88,6 +91,9 @@ export const planLimits = (host: Host, name: string, limits: Limits): LimitsPlan
     groups: all.map(({ directory }) => directory),
     create: create.map(docker),
     join: planJoin(host, all).map(docker),
+    notices: wanted.flatMap(({ controller, hierarchy }) =>
+      controller === "memory" ? [outOfMemory(places.get(hierarchy)!, limits)] : [],
+    ),
     remove: all.map(({ directory }, i) =>
       rmdir(directory, {
         title: `remove the group ${directory}`,
@@ -95,6 +101,20 @@ export const planLimits = (host: Host, name: string, limits: Limits): LimitsPlan
         ...(i === 0 && { reason: "all its processes have ended, so the group can go" }),
       }),
     ),
+  };
+};
+
+/** Nothing but a 137 tells that it was the kernel who killed a program; the kernel counts it, and says so in its log. */
+const outOfMemory = ({ hierarchy, directory }: Place, { memory }: Limits): Notice => {
+  const [file, limit] =
+    hierarchy.version === 2
+      ? ["memory.events", "memory.max"]
+      : ["memory.oom_control", "memory.limit_in_bytes"];
+  return {
+    ...readCounts(`${directory}/${file}`, "was a program killed for want of memory?"),
+    counter: "oom_kill",
+    text: `out of memory: the kernel killed a program of the container, whose ${limit} is ${memory}`,
+    hint: "-m SIZE gives it more",
   };
 };
 

@@ -4,7 +4,7 @@ import { HostError, UsageError } from "../abi/errors.ts";
 import { removeLeftovers } from "../backends/leftovers.ts";
 import { planLimits } from "../cgroups/limits.ts";
 import { configFromFlags, parseRootfs } from "../containers/docker.ts";
-import { type Container, planContainer, STATE } from "../containers/plan.ts";
+import { type Container, mayAdminister, planContainer, STATE } from "../containers/plan.ts";
 import type { Host } from "../host/host.ts";
 import { randomBytes } from "../sys/random.ts";
 import { writeAll } from "../sys/linux.ts";
@@ -86,11 +86,21 @@ export const run = command({
           `needs root: user ${host.euid} may not make these namespaces and mounts`,
           "sudo nsk run …",
         );
+      refuseWithoutPrivilege(host);
       removeLeftovers(STATE);
     }
     return carryOut(plan, options, host);
   },
 });
+
+/** A container's root lacks it, which the first of many calls would tell in a word. @see capabilities(7) */
+const refuseWithoutPrivilege = (host: Host): void => {
+  if (mayAdminister(host)) return;
+  throw new HostError(
+    "needs CAP_SYS_ADMIN, which root does not have here: this is a container, or a service without it",
+    "run it outside; containers of docker's and podman's get it by --privileged",
+  );
+};
 
 const newId = (): string => randomBytes(6).toHex();
 

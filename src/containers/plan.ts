@@ -93,6 +93,7 @@ export const planContainer = (name: string, container: Container, host: Host): P
         reason: terminal
           ? "carry what is typed and printed, pass signals on, until the container ends"
           : "pass signals on, until the container ends",
+        ...(limits.notices.length > 0 && { notices: limits.notices }),
         cleanup: [...limits.remove, steps.unlink(`${STATE}/${container.id}`)],
       },
     ],
@@ -113,7 +114,12 @@ const openRecord = ({ id, limits }: Container): CallStep[] => {
         [errno("EROFS")]: "a container's records need a writable /run",
       },
     }),
-    steps.openNameless(STATE, record),
+    steps.openNameless(STATE, record, {
+      hints: {
+        [errno("EOPNOTSUPP")]:
+          "/run is an overlay, which has no nameless files on this kernel: mount -t tmpfs tmpfs /run",
+      },
+    }),
     steps.lock(record, { title: `lock ${path}` }),
     ...(limits.groups.length
       ? [steps.write(record, limits.groups.map((group) => `${group}\n`).join(""), `write ${path}`)]
@@ -423,6 +429,9 @@ const permitted = (host: Host): string => {
   const at = status.indexOf("CapPrm:");
   return at < 0 ? "ffffffffffffffff" : status.slice(at + 8, at + 24);
 };
+
+/** Whether the caller has what makes namespaces and mounts. */
+export const mayAdminister = (host: Host): boolean => inSet(permitted(host), CAP.CAP_SYS_ADMIN);
 
 /** Whether a bit is in a set of 16 hexadecimal digits. */
 const inSet = (digits: string, bit: number): boolean =>

@@ -12,14 +12,14 @@ const number = (host: Host, path: string): number | undefined => {
   return text === undefined ? undefined : Number.parseInt(text, 10);
 };
 
-/** Who forbids user namespaces to plain users here, undefined if nobody is known to. @see user_namespaces(7) */
+/** Who forbids user namespaces to plain users here, and what root does about it; undefined if nobody is known to. @see user_namespaces(7) */
 export const userNamespacesForbidden = (host: Host): string | undefined => {
   if (number(host, "/proc/sys/user/max_user_namespaces") === 0)
-    return "user namespaces are switched off here: sysctl user.max_user_namespaces is 0";
+    return "user namespaces are switched off here; root switches them on: sysctl -w user.max_user_namespaces=10000";
   if (number(host, "/proc/sys/kernel/unprivileged_userns_clone") === 0)
-    return "only root may make user namespaces here: sysctl kernel.unprivileged_userns_clone is 0";
+    return "only root may make user namespaces here; root lets others: sysctl -w kernel.unprivileged_userns_clone=1";
   if (number(host, "/proc/sys/kernel/apparmor_restrict_unprivileged_userns") === 1)
-    return "AppArmor restricts user namespaces here: sysctl kernel.apparmor_restrict_unprivileged_userns is 1, or give nsk a profile with 'userns,'";
+    return "AppArmor restricts user namespaces here; root gives nsk a profile with 'userns,', or all of them: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0";
   return undefined;
 };
 
@@ -31,8 +31,10 @@ export const unshareHints = (host: Host, of: readonly Kind[]): Hints => {
     [errno("EINVAL")]: "this kernel does not know one of these kinds of namespaces",
   };
   if (of.includes("user")) {
+    const forbidden = host.euid !== 0 ? userNamespacesForbidden(host) : undefined;
+    if (forbidden !== undefined) hints[errno("ENOSPC")] = forbidden; // a limit of 0 is reached
     hints[errno("EPERM")] =
-      (host.euid !== 0 ? userNamespacesForbidden(host) : undefined) ??
+      forbidden ??
       "a process in a chroot cannot make a user namespace, and a seccomp filter may forbid it (containers have one)";
     hints[errno("EUSERS")] = "user namespaces are nested 32 deep already";
   } else {

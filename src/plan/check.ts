@@ -32,6 +32,7 @@ const checkProcess = (steps: readonly Step[], before: ReadonlySet<string>, mayRe
         if (step.kind === "supervise") {
           need(step.signals, filled, step.kind);
           if (step.terminal) need(step.terminal.master, filled, step.kind);
+          for (const notice of step.notices ?? []) for (const call of notice.read) checkCall(call, filled);
         }
         for (const call of step.cleanup) checkCall(call, filled);
         ended = step.kind;

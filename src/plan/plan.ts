@@ -1,7 +1,7 @@
 // A plan: what a command will do, as a list of steps, before anything is done. Pure data; `check` finds the mistakes
 // that a list can have.
 
-import type { CallStep, Slot } from "./call.ts";
+import type { Arg, CallStep, Slot } from "./call.ts";
 
 /** Start a child that goes through steps of its own; the plan goes on in the parent. @see clone(2) */
 export interface ForkStep {
@@ -58,8 +58,21 @@ export interface SuperviseStep {
   readonly signals: Slot;
   /** The master side of the container's terminal, when it has one, and whether what is typed goes there. */
   readonly terminal?: { readonly master: Slot; readonly input: boolean };
+  /** Looked at when the child is gone, before the cleanup. */
+  readonly notices?: readonly Notice[];
   readonly cleanup: readonly CallStep[];
   readonly reason?: string;
+}
+
+/** A line on standard error for what the kernel has counted and nobody else tells. */
+export interface Notice {
+  /** They put the text of a file into `counts`. What fails leaves nothing to tell. */
+  readonly read: readonly CallStep[];
+  readonly counts: Extract<Arg, { readonly type: "buffer" }>;
+  /** Told when `counts` has a line `COUNTER N` and N is not 0. */
+  readonly counter: string;
+  readonly text: string;
+  readonly hint: string;
 }
 
 export type Step = CallStep | ForkStep | ExecStep | WaitStep | SuperviseStep;

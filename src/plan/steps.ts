@@ -41,6 +41,7 @@ import {
   valueOf,
 } from "./call.ts";
 import type { Arch, SyscallName } from "../abi/syscalls.ts";
+import type { Notice } from "./plan.ts";
 
 /** What every step may say besides its arguments. */
 export interface About {
@@ -535,6 +536,23 @@ export const closeOnExecFrom = (first: number, about?: About): CallStep =>
     "close_range",
     about,
   );
+
+/**
+ * Reads a short file of counts into a buffer whose end stays 0; nothing happens where it cannot be read.
+ * @see cgroups(7), memory.events
+ */
+export const readCounts = (pathname: string, reason: string): Pick<Notice, "read" | "counts"> => {
+  const [fd, title, onError] = [slot("file"), `read ${pathname}`, "ignore"] as const;
+  const counts = { type: "buffer", name: "counts", size: 512 } as const;
+  return {
+    read: [
+      open(pathname, O.O_RDONLY | O.O_CLOEXEC, fd, { title, reason, onError }),
+      call("read", [valueOf(fd), counts, int(counts.size - 1)], title, { onError }),
+      close(fd, { title, onError }),
+    ],
+    counts,
+  };
+};
 
 const dup = (from: Slot, to: number, title: string): CallStep =>
   call("dup3", [valueOf(from), int(to), int(0)], title);

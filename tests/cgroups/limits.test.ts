@@ -80,6 +80,23 @@ for (const [what, host, limits, groups, create] of rows)
     expect(outline(plan.remove)).toEqual(groups.map((directory) => `rmdir ${directory}`));
   });
 
+describe("a program that was killed for want of memory is told with the limit, by the counts of", () => {
+  const rows: [string, Host, file: string, limit: string][] = [
+    ["version 1", v1(), "/sys/fs/cgroup/memory/nsk-c1/memory.oom_control", "memory.limit_in_bytes"],
+    ["version 2", v2(), "/sys/fs/cgroup/nsk-c1/memory.events", "memory.max"],
+  ];
+  for (const [version, host, file, limit] of rows)
+    test(version, () => {
+      const [notice, ...others] = planLimits(host, "c1", { memory: 4096, pids: 5 }).notices;
+      expect(others).toEqual([]);
+      expect(notice!.read[0]!.args[1]).toEqual({ type: "string", value: file });
+      expect(notice!.text).toEndWith(`whose ${limit} is 4096`);
+    });
+  test("nothing, where memory is not limited", () => {
+    expect(planLimits(v2(), "c1", quarter).notices).toEqual([]);
+  });
+});
+
 describe("a container's failures", () => {
   const { create, join } = planLimits(v1(), "c1", { ...quarter, memory: 1 });
   test("have the plan's status, not libcgroup's", () => {

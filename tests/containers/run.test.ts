@@ -270,9 +270,16 @@ describe("limits", () => {
     const { stderr } = inside("for i in 1 2 3 4 5 6 7 8 9 10; do sleep 5 & done", "--pids-limit", "4");
     expect(stderr.toLowerCase()).toContain("fork");
   });
-  live("memory beyond --memory ends the program, and its status says so", () => {
-    const { status } = inside("exec tail /dev/zero", "--memory", "16m");
+  live("memory beyond --memory ends the program, and it is said which limit that was", () => {
+    const { status, stderr } = inside("exec tail /dev/zero", "--memory", "16m");
     expect(status).toBe(137);
+    expect(stderr).toMatch(
+      /^nsk run: out of memory: the kernel killed a program of the container, whose memory\.(max|limit_in_bytes) is 16777216\nhint: .*\n$/,
+    );
+  });
+  live("a program that is killed by somebody else has not run out of memory", () => {
+    const { status, stderr } = inside("sh -c 'kill -9 $$'; exit $?", "--memory", "16m");
+    expect([status, stderr]).toEqual([137, ""]);
   });
 });
 

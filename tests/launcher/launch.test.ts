@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { errno } from "../../src/abi/errno.ts";
 import { O, POLL, SIG } from "../../src/abi/flags.ts";
 import { type CallStep, int, NULL, partOf, slot, string, valueOf } from "../../src/plan/call.ts";
-import type { Step, WaitStep } from "../../src/plan/plan.ts";
+import type { Plan, Step, WaitStep } from "../../src/plan/plan.ts";
 import * as steps from "../../src/plan/steps.ts";
 import { needs } from "../support/needs.ts";
 import { runCommand } from "../support/nsk.ts";
@@ -391,6 +391,19 @@ function polled(on: ReturnType<typeof slot>): CallStep[] {
   ];
 }
 
+/** Supervises a program that ends with 3, and then looks at what a file counts. */
+const noticing = (path: string): Plan => {
+  const [mask, signals] = [slot("mask"), slot("signals")];
+  const notice = { ...steps.readCounts(path, ""), counter: "oom_kill", text: "it was so", hint: "do this" };
+  return planOf(steps.blockSignals("all", mask), steps.signalDescriptor(signals), fork(sh("exit 3")), {
+    kind: "supervise",
+    pid,
+    signals,
+    notices: [notice],
+    cleanup: [],
+  });
+};
+
 for (const { arch, needs: list } of processors) {
   const reason = needs(...list);
   const run = (title: string, check: () => void | Promise<void>): void =>
@@ -422,6 +435,24 @@ for (const { arch, needs: list } of processors) {
     run("a closed stderr costs the words alone", () => {
       const words = launcher(planOf(missing(), sh("")), arch);
       expect(runCommand(["sh", "-c", '"$@" 2>&-', "sh", ...words]).status).toBe(42);
+    });
+
+    for (const [what, counts, told] of [
+      ["more than none", "low 0\noom 3\noom_kill 1\n", true],
+      ["many, first of all", "oom_kill 20\n", true],
+      ["none", "oom_kill_disable 1\nunder_oom 1\noom_kill 0\n", false],
+      ["nothing that ends so", "no_oom_kill 1\n", false],
+      ["nothing", "", false],
+      ["an unfinished line", "oom_kill", false],
+    ] as const)
+      run(`a file that counts ${what} is ${told ? "" : "not "}told of`, () => {
+        expect(launch(noticing(file("counts", counts, 0o644)), arch)).toMatchObject({
+          status: 3,
+          stderr: told ? "test: it was so\nhint: do this\n" : "",
+        });
+      });
+    run("a file that cannot be read has nothing to tell", () => {
+      expect(launch(noticing(absent), arch)).toMatchObject({ status: 3, stderr: "" });
     });
 
     run("it waits for its own child only", () => {

@@ -254,16 +254,20 @@ describe("bad values", () => {
 
 describe("hints", () => {
   const forbidden = {
-    "/proc/sys/user/max_user_namespaces": "max_user_namespaces is 0",
-    "/proc/sys/kernel/unprivileged_userns_clone": "kernel.unprivileged_userns_clone is 0",
-    "/proc/sys/kernel/apparmor_restrict_unprivileged_userns": "apparmor_restrict_unprivileged_userns is 1",
+    "/proc/sys/user/max_user_namespaces": ["0", "sysctl -w user.max_user_namespaces=10000"],
+    "/proc/sys/kernel/unprivileged_userns_clone": ["0", "sysctl -w kernel.unprivileged_userns_clone=1"],
+    // Ubuntu 24.04: unshare(2) succeeds, and the new namespace's root may do nothing, not even write its maps.
+    "/proc/sys/kernel/apparmor_restrict_unprivileged_userns": [
+      "1",
+      "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0",
+    ],
   } as const;
   const withFile = (euid: number, path: string, text: string): Host =>
     fixtureHost({ euid, files: { [path]: text } });
   const hint = (
     line: string,
     host: Host,
-    call: "unshare" | "openat" | "mount" | "clone",
+    call: "unshare" | "openat" | "write" | "mount" | "clone",
     error: "EPERM" | "ENOSPC" | "EINVAL" | "ENOMEM",
   ) =>
     hintOf(
@@ -272,12 +276,13 @@ describe("hints", () => {
       errno(error),
     );
 
-  for (const [path, words] of Object.entries(forbidden)) {
-    const value = words.at(-1)!;
-    test(`${path} forbids user namespaces`, () => {
+  for (const [path, [value, words]] of Object.entries(forbidden)) {
+    test(`${path} forbids user namespaces, and root's way to allow them is told`, () => {
       const host = withFile(1000, path, `${value}\n`);
       expect(hint("-U true", host, "unshare", "EPERM")).toContain(words);
+      expect(hint("-U true", host, "unshare", "ENOSPC")).toContain(words);
       expect(hint("-Ur true", host, "openat", "EPERM")).toContain(words);
+      expect(hint("-Ur true", host, "write", "EPERM")).toContain(words);
     });
     test(`${path} is not to blame when it allows them, or for root`, () => {
       const other = withFile(1000, path, value === "0" ? "1000\n" : "0\n");

@@ -187,7 +187,7 @@ const asNumber = (text: string): string => {
 };
 
 /** Arguments that a call fills: what they hold is the run's to say. */
-const FILLED: readonly string[] = ["status", "mask", "pair", "number", "answer", "line", "signal"];
+const FILLED: readonly string[] = ["status", "mask", "pair", "number", "answer", "line", "signal", "counts"];
 
 /** Names that explained calls give to what only the run knows, with the values that it gave them. */
 class Names {

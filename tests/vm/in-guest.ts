@@ -46,10 +46,8 @@ export const inGuest = (name: string, guest: Guest, define: (it: GuestTest) => v
             check(ran);
           } catch (error) {
             // What the lines said is the first thing that one wants to know.
-            throw new Error(
-              `${(error as Error).message}\nended with ${ran.status}\n${ran.stdout}\n${ran.stderr}`,
-              { cause: error },
-            );
+            (error as Error).message += `\nended with ${ran.status}\n${ran.stdout}\n${ran.stderr}`;
+            throw error;
           }
         },
         WAIT * 1000,

@@ -275,4 +275,4 @@ export const lowerCleanup = (lowering: Lowering, calls: readonly CallStep[]): vo
     lowerChecked(lowering, { ...call, onError: call.onError === "ignore" ? "ignore" : "warn" }, nowhere);
 };
 
-export { slotVariable };
+export { operand, slotVariable };

@@ -1,10 +1,11 @@
 // The loop that waits for a container: it passes signals on and carries the terminal.
 
+import { encode, printable } from "../../abi/bytes.ts";
 import { errno } from "../../abi/errno.ts";
 import { POLL, SIG, TTY } from "../../abi/flags.ts";
-import type { SuperviseStep } from "../../plan/plan.ts";
+import type { Notice, SuperviseStep } from "../../plan/plan.ts";
 import type { Builder } from "./builder.ts";
-import { type Lowering, lowerCleanup, reportAndEnd, slotVariable } from "./lower.ts";
+import { type Lowering, lowerCleanup, operand, reportAndEnd, slotVariable } from "./lower.ts";
 import type { Operand, Variable } from "./ops.ts";
 import { stopSelf } from "./runtime.ts";
 
@@ -104,8 +105,47 @@ export const superviseRoutine = (lowering: Lowering, step: SuperviseStep): void 
   b.label(ended);
   terminal?.drain(poll, signals);
   terminal?.restore();
+  for (const notice of step.notices ?? []) lowerNotice(lowering, notice);
   lowerCleanup(lowering, step.cleanup);
   b.jump("end by status");
+};
+
+const STDERR = 2;
+const NEWLINE = 10;
+const ZERO = 48; // "0"
+
+/** See {@link Notice}: goes through the file's lines until one begins with the counter's name and a blank. */
+const lowerNotice = (lowering: Lowering, { read, counts, counter, text, hint }: Notice): void => {
+  const { b, plan } = lowering;
+  const [line, compare, skip, found, done] = ["line", "compare", "skip", "found", "done"].map((hint) =>
+    b.fresh(hint),
+  ) as [string, string, string, string, string];
+  const [start, at, byte] = [b.variable("line start"), b.variable("at"), b.variable("byte")];
+  const [wanted, letter] = [b.variable("wanted"), b.variable("letter")];
+  lowerCleanup(lowering, read);
+  b.move(start, operand(lowering, counts));
+  b.label(line);
+  b.move(at, start);
+  b.move(wanted, b.text(`${counter} `));
+  b.label(compare);
+  b.load(letter, wanted, 1);
+  b.load(byte, at, 1);
+  b.branch("eq", letter, 0, found);
+  b.branch("ne", letter, byte, skip);
+  b.compute("add", wanted, 1);
+  b.compute("add", at, 1);
+  b.jump(compare);
+  b.label(skip);
+  b.load(byte, start, 1);
+  b.branch("eq", byte, 0, done);
+  b.compute("add", start, 1);
+  b.branch("eq", byte, NEWLINE, line);
+  b.jump(skip);
+  b.label(found);
+  b.branch("eq", byte, ZERO, done);
+  const message = encode(`${plan.name}: ${printable(text)}\nhint: ${printable(hint)}\n`);
+  b.syscall("write", [STDERR, b.constant(message), message.length], b.variable("ignored"));
+  b.label(done);
 };
 
 /** Stops the container's first process and this one; both go on together. */

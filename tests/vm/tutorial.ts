@@ -1,0 +1,210 @@
+// The tutorial on containers, command by command, as a person types it on a fresh machine: what is typed, and what must
+// be seen. A row may go on from what those before it have made, but their processes have ended.
+
+import { expect } from "bun:test";
+import type { Cgroups, Ran, Script } from "../../scripts/vm/guest.ts";
+import { type GuestTest, printed } from "./in-guest.ts";
+
+interface Row {
+  readonly title: string;
+  readonly typed: string;
+  readonly seen: (ran: Ran, cgroups: Cgroups) => void;
+  readonly user?: Script["user"];
+}
+
+/** Shell functions for rows that watch something run. `in_use GROUP`: processor time of a group in ns, and the clock in 10 ms. */
+const TOOLS = `
+until_true() { n=0; until "$@"; do n=$((n + 1)); [ $n -lt 300 ]; sleep 0.1; done; }
+in_use() { echo $(nsk cgget -nv -r cpuacct.usage "$1") $(cut -d ' ' -f 1 /proc/uptime | tr -d .); }
+throttled() { nsk cgget -nv -r cpu.stat "$1" | grep -o 'nr_throttled [0-9]*'; }
+`;
+
+/** How many processors a group used between two lines of `in_use`. */
+const processorsUsed = (before: string, after: string): number => {
+  const [usage0, time0] = before.split(" ").map(Number) as [number, number];
+  const [usage1, time1] = after.split(" ").map(Number) as [number, number];
+  return (usage1 - usage0) / ((time1 - time0) * 1e7);
+};
+
+/** Lines `in_use`, `in_use`, `throttled` of a load that wants more than it may have. */
+const heldTo =
+  (limit: number) =>
+  ({ status, stdout, stderr }: Ran): void => {
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    const [before, after, stops] = stdout.trim().split("\n").slice(-3) as [string, string, string];
+    const used = processorsUsed(before, after);
+    expect(used).toBeGreaterThan(limit * 0.8);
+    expect(used).toBeLessThan(limit * 1.2);
+    expect(Number(stops.split(" ")[1])).toBeGreaterThan(0);
+  };
+
+/** On cgroup v2 a name of v1 is translated, and it is said how; on v1 there is nothing to say. */
+const translated =
+  (note: string) =>
+  ({ status, stdout, stderr }: Ran, cgroups: Cgroups): void =>
+    expect({ status, stdout, stderr }).toEqual({
+      status: 0,
+      stdout: "",
+      stderr: cgroups === "v2" ? `nsk cgset: ${note} on cgroup v2\n` : "",
+    });
+
+/** The ids of the containers that run, from their records. */
+const CONTAINER = "ls /run/nsk | grep -v root";
+
+/** Until the two that were started are programs of their own. */
+const STARTED = "until [ $(ps -o args | grep -c sleep.360.$) = 2 ]; do sleep 0.1; done";
+
+/** What ps shows inside of a PID namespace: a shell and the two that it has started. */
+const INSIDE =
+  /^ *PID +COMMAND\n +1 (\{\w+\} )?\/bin\/sh -c .*\n +2 (\{exe\} )?sleep 3600\n +3 (\{exe\} )?sleep 3601\n/;
+
+const ROWS: readonly Row[] = [
+  // User namespaces.
+  {
+    title: "touch /home/alice/you-can-see-me",
+    typed:
+      "touch /home/alice/you-can-see-me; chown alice:alice /home/alice/you-can-see-me; chmod 600 /home/alice/you-can-see-me",
+    seen: printed(""),
+  },
+  {
+    title: "unshare -U: alice is nobody, and so is the owner of her files",
+    typed: "nsk unshare -U /bin/sh -c 'id -u; id -g; stat -c %U:%G you-can-see-me; cat you-can-see-me'",
+    user: "alice",
+    seen: printed("65534\n65534\nnobody:nogroup\n"),
+  },
+  {
+    title:
+      "echo 0 1000 65335 > /proc/PID/uid_map: root maps alice to the root of her namespace, from outside",
+    typed: `${TOOLS}
+      mkfifo -m 666 /tmp/go
+      su alice -c 'exec nsk unshare -U /bin/sh -c "read x </tmp/go; cd /home/alice; id -u; id -g; touch hello-from-inside; stat -c %U:%G hello-from-inside you-can-see-me"' &
+      inside() { [ "$(readlink /proc/$!/ns/user)" != "$(readlink /proc/self/ns/user)" ]; }
+      until_true inside
+      echo "0 1000 65335" >/proc/$!/uid_map
+      echo "0 1000 65335" >/proc/$!/gid_map
+      echo go >/tmp/go
+      wait
+      stat -c %U:%G /home/alice/hello-from-inside`,
+    seen: printed("0\n0\nroot:root\nroot:root\nalice:alice\n"),
+  },
+  {
+    title: "unshare -U --map-user=0, --map-root-user",
+    typed: "nsk unshare -U --map-user=0 id -u; nsk unshare -U --map-root-user id -u",
+    user: "alice",
+    seen: printed("0\n0\n"),
+  },
+  // UTS namespaces.
+  {
+    title: "unshare --fork --mount --uts: a host name of its own",
+    typed: `nsk unshare --fork --mount --uts /bin/sh -c 'mount -t tmpfs tmpfs /run; hostname uts-demo; hostname; ls /run'
+      hostname
+      ls -d /run/guest`,
+    seen: printed("uts-demo\nguest\n/run/guest\n"),
+  },
+  // PID namespaces.
+  {
+    title: "unshare --pid --fork --mount-proc: ps shows what is inside",
+    typed: `nsk unshare --pid --fork --mount-proc /bin/sh -c 'sleep 3600 & sleep 3601 & ${STARTED}; ps -o pid,args'`,
+    seen: ({ status, stdout }) => {
+      expect(status).toBe(0);
+      expect(stdout).toMatch(INSIDE);
+    },
+  },
+  // A running container.
+  {
+    title: "run --rm: a container has processes of its own, and nothing of it is left",
+    typed: `nsk run --rm -- /bin/sh -c 'sleep 3600 & sleep 3601 & ${STARTED}; ps -o pid,args; echo made >/root/made'
+      [ ! -e /root/made ]
+      ${CONTAINER} | wc -l`,
+    seen: ({ status, stdout }) => {
+      expect(status).toBe(0);
+      expect(stdout).toMatch(INSIDE);
+      expect(stdout).toEndWith("\n0\n");
+    },
+  },
+  // Control groups.
+  {
+    title: "cgcreate -g cpu:/cpulimited",
+    typed: "nsk cgcreate -g cpu:/cpulimited; find /sys/fs/cgroup -name cpulimited",
+    seen: (ran, cgroups) =>
+      printed(cgroups === "v2" ? "/sys/fs/cgroup/cpulimited\n" : "/sys/fs/cgroup/cpu,cpuacct/cpulimited\n")(
+        ran,
+      ),
+  },
+  {
+    title: "cgset -r cpu.cfs_quota_us=-1 cpulimited",
+    typed: "nsk cgset -r cpu.cfs_quota_us=-1 cpulimited",
+    seen: translated('cpu.cfs_quota_us=-1 is cpu.max "max 100000"'),
+  },
+  {
+    title: "cgget -r cpu.cfs_quota_us cpulimited: no limit",
+    typed: "nsk cgget -r cpu.cfs_quota_us cpulimited",
+    seen: printed("cpulimited:\ncpu.cfs_quota_us: -1\n\n"),
+  },
+  {
+    title: "cgexec -g cpu:cpulimited stress-ng: is never stopped without a limit",
+    typed: `${TOOLS}
+      nsk cgexec -g cpu:cpulimited stress-ng --quiet --matrix 0 -t 1
+      throttled cpulimited`,
+    seen: printed("nr_throttled 0\n"),
+  },
+  {
+    title: "cgset -r cpu.cfs_quota_us=200000 cpulimited: two processors",
+    typed: "nsk cgset -r cpu.cfs_quota_us=200000 cpulimited",
+    seen: translated('cpu.cfs_quota_us=200000 is cpu.max "200000 100000"'),
+  },
+  {
+    title: "cgget -r cpu.cfs_quota_us cpulimited: two processors",
+    typed: "nsk cgget -r cpu.cfs_quota_us cpulimited",
+    seen: printed("cpulimited:\ncpu.cfs_quota_us: 200000\n\n"),
+  },
+  {
+    title: "stress-ng in cpulimited is held to half a processor",
+    typed: `${TOOLS}
+      nsk cgset -r cpu.cfs_quota_us=50000 cpulimited 2>/dev/null
+      nsk cgexec -g cpu:cpulimited stress-ng --quiet --matrix 2 -t 60 2>/dev/null &
+      sleep 1; in_use cpulimited; sleep 3; in_use cpulimited; throttled cpulimited`,
+    seen: heldTo(0.5),
+  },
+  {
+    title: "cgdelete cpu,cpuacct:/cpulimited",
+    typed: "nsk cgdelete cpu,cpuacct:/cpulimited; find /sys/fs/cgroup -name cpulimited",
+    seen: printed(""),
+  },
+  // docker's flags.
+  {
+    title: "run --cpu-shares 768 gets three times what run --cpu-shares 256 gets",
+    typed: `${TOOLS}
+      nsk run --rm --cpuset-cpus 0 --cpu-shares 256 -- stress-ng --quiet --matrix 1 -t 60 2>/dev/null &
+      until_true sh -c '${CONTAINER} | grep -q .'
+      less=nsk-$(${CONTAINER})
+      nsk run --rm --cpuset-cpus 0 --cpu-shares=768 -- stress-ng --quiet --matrix 1 -t 60 2>/dev/null &
+      until_true sh -c '[ $(${CONTAINER} | wc -l) = 2 ]'
+      more=nsk-$(${CONTAINER} | grep -v \${less#nsk-})
+      sleep 1.5; in_use $less; in_use $more; sleep 4; in_use $less; in_use $more
+      killall stress-ng; wait`,
+    seen: ({ status, stdout }) => {
+      expect(status).toBe(0);
+      const [less0, more0, less1, more1] = stdout.trim().split("\n") as [string, string, string, string];
+      const ratio = processorsUsed(more0, more1) / processorsUsed(less0, less1);
+      expect(ratio).toBeGreaterThan(2.2);
+      expect(ratio).toBeLessThan(4);
+    },
+  },
+  {
+    title: "run --cpus 0.25 stress-ng is held to a quarter of a processor",
+    typed: `${TOOLS}
+      nsk run --cpus="0.25" -- stress-ng --quiet --matrix 2 -t 60 2>/dev/null &
+      until_true sh -c '${CONTAINER} | grep -q .'
+      group=nsk-$(${CONTAINER})
+      sleep 2; in_use $group; sleep 3; in_use $group; throttled $group
+      killall stress-ng; wait`,
+    seen: heldTo(0.25),
+  },
+];
+
+/** The tutorial in a guest, in order. */
+export const tutorial = (it: GuestTest, cgroups: Cgroups): void => {
+  for (const { title, typed, seen, user = "root" } of ROWS)
+    it(`tutorial: ${title}`, typed, (ran) => seen(ran, cgroups), { user });
+};

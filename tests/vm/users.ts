@@ -1,0 +1,129 @@
+// What a plain user may do on a fresh machine, and what is said where the machine forbids it.
+
+import { expect } from "bun:test";
+import type { Cgroups, Ran } from "../../scripts/vm/guest.ts";
+import { type GuestTest, printed } from "./in-guest.ts";
+
+const refused =
+  (status: number, message: string, hint: string) =>
+  (ran: Ran): void =>
+    expect({ ...ran, stdout: "" }).toEqual({ status, stdout: "", stderr: `${message}\nhint: ${hint}\n` });
+
+/** alice has ranges of ids in /etc/subuid and /etc/subgid, bob has none: what follows needs none. */
+const PLAIN = ["alice", "bob"] as const;
+
+export const users = (it: GuestTest, cgroups: Cgroups): void => {
+  for (const user of PLAIN) {
+    const as = { user };
+    it(`${user}: unshare -Ur is root inside`, "nsk unshare -Ur sh -c 'id -u; id -g'", printed("0\n0\n"), as);
+    it(
+      `${user}: unshare -Urpf --mount-proc has processes of its own`,
+      "nsk unshare -Urpf --mount-proc sh -c 'echo $$; ls -d /proc/[0-9]* | wc -l'",
+      ({ status, stdout }) => expect([status, stdout.split("\n")[0]]).toEqual([0, "1"]),
+      as,
+    );
+    it(
+      `${user}: unshare -Urmn mounts and has a network of its own`,
+      "nsk unshare -Urmn sh -c 'mount -t tmpfs tmpfs /mnt; ip link show | grep -c :.lo:; ip link set lo up'",
+      printed("1\n"),
+      as,
+    );
+    it(
+      `${user}: unshare -c keeps the ids`,
+      `nsk unshare -c id -u`,
+      printed(user === "alice" ? "1000\n" : "1001\n"),
+      as,
+    );
+    it(
+      `${user}: unshare -m needs a user namespace`,
+      "nsk unshare -m true",
+      refused(
+        1,
+        "nsk unshare: unshare failed: Operation not permitted",
+        "only root may do this; a plain user adds --user --map-root-user (-Ur)",
+      ),
+      as,
+    );
+    it(
+      `${user}: run needs root`,
+      "nsk run true",
+      ({ status, stderr }) =>
+        expect([status, stderr.split("\n")[0]]).toEqual([
+          125,
+          `nsk run: needs root: user ${user === "alice" ? 1000 : 1001} may not make these namespaces and mounts`,
+        ]),
+      as,
+    );
+    it(
+      `${user}: cgcreate is root's, or of whom root gives a group`,
+      "nsk cgcreate -g cpu:mine",
+      ({ status, stderr }) => {
+        expect(status).toBe(87);
+        expect(stderr).toContain(
+          "Permission denied\nhint: run it as root, or let root give you a group: nsk cgcreate -a USER",
+        );
+      },
+      as,
+    );
+  }
+
+  it(
+    "sysctl user.max_user_namespaces=0 forbids user namespaces: root's mend is told",
+    "sysctl -q -w user.max_user_namespaces=0; s=0; su alice -c 'nsk unshare -Ur id' || s=$?; sysctl -q -w user.max_user_namespaces=4000; exit $s",
+    refused(
+      1,
+      "nsk unshare: unshare failed: No space left on device",
+      "user namespaces are switched off here; root switches them on: sysctl -w user.max_user_namespaces=10000",
+    ),
+  );
+  it(
+    "sysctl kernel.unprivileged_userns_clone=0 forbids them to all but root: root's mend is told",
+    "sysctl -q -w kernel.unprivileged_userns_clone=0; nsk unshare -U true; s=0; su alice -c 'nsk unshare -Ur id' || s=$?; sysctl -q -w kernel.unprivileged_userns_clone=1; exit $s",
+    refused(
+      1,
+      "nsk unshare: unshare failed: Operation not permitted",
+      "only root may make user namespaces here; root lets others: sysctl -w kernel.unprivileged_userns_clone=1",
+    ),
+  );
+
+  delegation(it, cgroups);
+};
+
+/** Root gives alice a group, with one in it for her shell to be in: on version 2 she moves processes only below it. */
+const delegation = (it: GuestTest, cgroups: Cgroups): void => {
+  const controllers = "cpu,memory,pids";
+  const given = (lines: string): string => `
+    nsk cgcreate -a alice:alice -t alice:alice -g ${controllers}:alice -g ${controllers}:alice/shell
+    nsk cgexec -g ${controllers}:alice/shell su alice -c '${lines}'
+    nsk cgdelete -r ${controllers}:alice`;
+  it(
+    "alice, in a group that root gave her: makes groups, limits them, runs in them, removes them",
+    given(`set -e
+      nsk cgcreate -g cpu,memory:alice/job
+      nsk cgset -r memory.limit_in_bytes=32M alice/job
+      nsk cgget -nv -r memory.limit_in_bytes alice/job
+      nsk cgexec -g cpu,memory:alice/job grep -E "^0::|memory" /proc/self/cgroup
+      nsk cgexec -g memory:alice/job tail /dev/zero || echo $?
+      nsk cgdelete -g cpu,memory:alice/job`),
+    ({ status, stdout }) => {
+      const where =
+        cgroups === "v2"
+          ? "0::/alice/job\n"
+          : cgroups === "v1"
+            ? "4:memory:/alice/job\n"
+            : "4:memory:/alice/job\n0::/\n";
+      expect([status, stdout]).toEqual([0, `33554432\n${where}137\n`]);
+    },
+  );
+  it(
+    "alice may not leave it, nor raise what root set for it",
+    given(`
+      nsk cgset -r memory.limit_in_bytes=-1 alice/shell && echo her own
+      nsk cgcreate -g cpu:other; echo $?
+      nsk cgset -r cpu.shares=9 /; echo $?`),
+    ({ status, stdout, stderr }) => {
+      expect([status, stdout]).toEqual([0, "her own\n87\n95\n"]);
+      expect(stderr).toContain("/other failed: Permission denied");
+    },
+  );
+};

@@ -1,0 +1,12 @@
+// A fresh machine whose control groups are version 1 alone, as where systemd.unified_cgroup_hierarchy=0 is set.
+
+import { inGuest } from "./in-guest.ts";
+import { limits } from "./limits.ts";
+import { tutorial } from "./tutorial.ts";
+import { users } from "./users.ts";
+
+inGuest("v1", { cgroups: "v1" }, (it) => {
+  tutorial(it, "v1");
+  limits(it, "v1");
+  users(it, "v1");
+});

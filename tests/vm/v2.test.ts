@@ -1,0 +1,12 @@
+// A fresh machine whose control groups are version 2 alone, as on every distribution of today.
+
+import { inGuest } from "./in-guest.ts";
+import { limits } from "./limits.ts";
+import { tutorial } from "./tutorial.ts";
+import { users } from "./users.ts";
+
+inGuest("v2", { cgroups: "v2" }, (it) => {
+  tutorial(it, "v2");
+  limits(it, "v2");
+  users(it, "v2");
+});
