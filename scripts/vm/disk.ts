@@ -14,7 +14,6 @@ import {
   truncateSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { root } from "../setup.ts";
 import { cache, type Kernel, keep, librariesOf, must, program, realFile } from "./components.ts";
@@ -79,7 +78,7 @@ export const installInit = (tree: string, kernel: Kernel): void => {
   for (const name of ["dev", "proc", "sys", "run", "tmp", "mnt", "root", "home/alice", "home/bob"])
     mkdirSync(join(tree, name), { recursive: true });
   for (const [path, lines] of Object.entries(ACCOUNTS)) {
-    // A Debian has accounts of its own: ours come in front of them, and the first of a name counts.
+    // A Debian has accounts of its own.
     const file = join(tree, path);
     const old = existsSync(file) ? readFileSync(file, "utf8").split("\n") : [];
     const own = lines.filter((line) => !old.some((it) => it.startsWith(`${line.split(":")[0]}:`)));
@@ -102,6 +101,66 @@ export const minimalDisk = (kernel: Kernel): Disk => ({
   },
 });
 
+/** What nsk is compared with, as Debian has it, and what its tests need besides. */
+const PEERS = [
+  "util-linux",
+  "util-linux-extra",
+  "cgroup-tools",
+  "runc",
+  "crun",
+  "bubblewrap",
+  "podman",
+  "strace",
+  "procps",
+  "uidmap",
+];
+
+/** The release of Debian that this machine has, or the one that the kernel's and the programs' packages are of. */
+const release = (): string =>
+  /^VERSION_CODENAME=(\w+)$/m.exec(readFileSync("/etc/os-release", "utf8"))?.[1] ?? "stable";
+
+/** A Debian with the peers, in a directory of the cache: a minute's work, done once. */
+const peersTree = (): string => {
+  const name = `peers-${release()}-${Bun.hash(PEERS.join(" ")).toString(16)}`;
+  const tree = join(cache, name);
+  if (existsSync(tree)) return tree;
+  return keep(name, (made) => {
+    const include = `--include=${PEERS.join(",")}`;
+    must([program("mmdebstrap"), "--quiet", "--mode=root", "--variant=apt", include, release(), made]);
+  });
+};
+
+/** What of the project its tests need, in the guest's {@link PROJECT}. */
+const PARTS = ["src", "tests", "scripts", "package.json", "bunfig.toml", "tsconfig.json"];
+const DEPENDENCIES = ["citty", "consola", "tar", "yallist", "chownr", "minipass", "minizlib", "@isaacs"];
+
+/** Where the project is in a guest that has it. */
+export const PROJECT = "/nsk";
+
+/** A Debian with the tools that nsk mirrors, Bun and the project, to run its tests there. Made by root alone. */
+export const peersDisk = (kernel: Kernel): Disk => {
+  const files = PARTS.flatMap((part) =>
+    statSync(join(root, part)).isDirectory()
+      ? [...new Bun.Glob("**/*").scanSync(join(root, part))].map((file) => join(root, part, file))
+      : [join(root, part)],
+  );
+  return {
+    name: "peers",
+    size: 1600,
+    from: [nsk, kernel.image, process.execPath, join(root, "bun.lock"), ...files],
+    fill: (tree) => {
+      must(["cp", "-al", `${peersTree()}/.`, tree]);
+      installInit(tree, kernel);
+      install(tree, nsk, "usr/local/bin/nsk");
+      install(tree, process.execPath, "usr/local/bin/bun");
+      mkdirSync(join(tree, PROJECT, "node_modules"), { recursive: true });
+      const modules = DEPENDENCIES.map((name) => `node_modules/${name}`);
+      for (const part of [...PARTS, ...modules])
+        must(["cp", "-a", join(root, part), join(tree, PROJECT, part)]);
+    },
+  };
+};
+
 /** The file of a disk, made anew when it is not there or what it is made of has changed. */
 export const diskFile = ({ name, size, from, fill }: Disk): string => {
   const file = join(cache, `${name}.ext4`);
@@ -113,7 +172,10 @@ export const diskFile = ({ name, size, from, fill }: Disk): string => {
     .join("");
   const keyFile = `${file}.key`;
   if (existsSync(file) && existsSync(keyFile) && readFileSync(keyFile, "utf8") === key) return file;
-  const scratch = mkdtempSync(join(tmpdir(), "nsk-disk-"));
+  mkdirSync(cache, { recursive: true });
+  // Beside the trees that it may be made of, so that their files can be linked.
+  const scratch = mkdtempSync(join(cache, ".filling-"));
+  chmodSync(scratch, 0o755);
   try {
     fill(scratch);
     keep(basename(file), (made) => {

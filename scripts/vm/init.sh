@@ -9,7 +9,8 @@ job_disk=/dev/nvme0n2 result_disk=/dev/nvme0n3
 # The host reads these lines from the serial console. They are the authority on what was reached.
 say() { echo "@@ $*" >/dev/console; }
 
-[ -d /proc/1 ] || mount -t proc -o nosuid,nodev,noexec proc /proc
+# Without it busybox's shell does not find its own programs, /proc/self/exe.
+/bin/busybox mount -t proc -o nosuid,nodev,noexec proc /proc
 mount -t sysfs -o nosuid,nodev,noexec sysfs /sys
 mount -t devtmpfs -o nosuid dev /dev 2>/dev/null # the kernel's own may be there
 mkdir -p /dev/pts /dev/shm

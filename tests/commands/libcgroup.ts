@@ -68,7 +68,7 @@ export const removeGroups = (name: string): void => {
 
 // Settings; what a file counts differs from run to run.
 const compared =
-  /^(cpu\.(shares|cfs_.*)|cpuset\.(cpus|mems)|pids\.max|memory\.limit_in_bytes|freezer\.state|devices\.list)$/;
+  /^(cpu\.(shares|cfs_.*|max|weight)|memory\.max|cgroup\.subtree_control|cpuset\.(cpus|mems)|pids\.max|memory\.limit_in_bytes|freezer\.state|devices\.list)$/;
 
 const describeGroup = (directory: string): Record<string, unknown> => {
   const owned = (path: string): string => {
