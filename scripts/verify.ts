@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { installDependencies, installPackages, isRoot, root, run } from "./setup.ts";
 import { missingForGuests } from "./vm/components.ts";
+import { prepareGuests } from "./vm/disk.ts";
 
 const bun = process.execPath;
 
@@ -97,6 +98,15 @@ const verify = (noSkips: boolean): number => {
     else {
       console.log(`${name}: failed`);
       count.failed++;
+    }
+  }
+  if (!noGuests) {
+    title("the guests");
+    try {
+      prepareGuests();
+    } catch (error) {
+      // Each test that needs them fails of the same.
+      console.log(`the guests could not be made: ${error instanceof Error ? error.message : error}`);
     }
   }
   for (const [name, which] of Object.entries(suites)) {

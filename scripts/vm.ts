@@ -11,6 +11,7 @@
 import { parseArgs } from "node:util";
 import { boot, bootShell, type Cgroups, type Script } from "./vm/guest.ts";
 import { missingForGuests } from "./vm/components.ts";
+import { prepareGuests } from "./vm/disk.ts";
 import { installDependencies, installPackages, root, run } from "./setup.ts";
 
 const SETUPS: readonly string[] = ["v2", "v1", "hybrid", "none"] satisfies Cgroups[];
@@ -29,7 +30,10 @@ const main = async (): Promise<number> => {
   const missing = missingForGuests();
   if (missing) throw new Error(missing);
   if (run([process.execPath, "scripts/build.ts"]) !== 0) throw new Error("the build failed");
-  if (positionals.length === 0) return run([process.execPath, "test", "--parallel", "tests/vm/"]);
+  if (positionals.length === 0) {
+    prepareGuests();
+    return run([process.execPath, "test", "--parallel", "tests/vm/"]);
+  }
 
   const cgroups = SETUPS.includes(positionals[0]!) ? (positionals.shift() as Cgroups) : "v2";
   const guest = { cgroups, processor: values.processor, memory: Number(values.memory) };

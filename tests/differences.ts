@@ -28,6 +28,16 @@ export const differences = {
     what: "an unknown user or group ends with 255; libcgroup says so and ends with 0. Numbers are taken too",
     reason: "a script must see that nothing was made",
   },
+  "cgcreate-v2-entrances": {
+    tool: "cgcreate",
+    what: "on version 2 -t and -s are for cgroup.procs and cgroup.threads; libcgroup gives these away with -a and -f",
+    reason: "they are what tasks is on version 1: the files through which processes enter",
+  },
+  "cgcreate-v2-privilege": {
+    tool: "cgcreate",
+    what: "without privilege it ends with 87 on both versions; libcgroup with 95 on version 2",
+    reason: "one cause has one status",
+  },
   "cg-dotdot": {
     tool: "libcgroup",
     what: "a path with .. is refused with 255; libcgroup follows it",

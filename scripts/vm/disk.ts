@@ -15,8 +15,8 @@ import {
   writeFileSync,
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { root } from "../setup.ts";
-import { cache, type Kernel, keep, librariesOf, must, program, realFile } from "./components.ts";
+import { isRoot, root } from "../setup.ts";
+import { cache, fetchKernel, type Kernel, keep, librariesOf, must, program, realFile } from "./components.ts";
 
 /** The built program that guests get: dist/nsk, or the file that NSK_BINARY names. */
 export const nsk = process.env.NSK_BINARY ?? join(root, "dist/nsk");
@@ -159,6 +159,13 @@ export const peersDisk = (kernel: Kernel): Disk => {
         must(["cp", "-a", join(root, part), join(tree, PROJECT, part)]);
     },
   };
+};
+
+/** Fetches and makes all that guests are made of, so that tests in parallel need not wait for one another. */
+export const prepareGuests = (): void => {
+  const kernel = fetchKernel();
+  diskFile(minimalDisk(kernel));
+  if (isRoot()) diskFile(peersDisk(kernel));
 };
 
 /** The file of a disk, made anew when it is not there or what it is made of has changed. */

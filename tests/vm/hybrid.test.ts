@@ -3,10 +3,10 @@
 import { inGuest } from "./in-guest.ts";
 import { limits } from "./limits.ts";
 import { tutorial } from "./tutorial.ts";
-import { users } from "./users.ts";
+import { delegation } from "./users.ts";
 
 inGuest("hybrid", { cgroups: "hybrid" }, (it) => {
   tutorial(it, "hybrid");
   limits(it, "hybrid");
-  users(it, "hybrid");
+  delegation(it, "hybrid");
 });

@@ -10,16 +10,20 @@ const refused =
     expect({ ...ran, stdout: "" }).toEqual({ status, stdout: "", stderr: `${message}\nhint: ${hint}\n` });
 
 /** alice has ranges of ids in /etc/subuid and /etc/subgid, bob has none: what follows needs none. */
-const PLAIN = ["alice", "bob"] as const;
+const PLAIN = [
+  ["alice", 1000],
+  ["bob", 1001],
+] as const;
 
-export const users = (it: GuestTest, cgroups: Cgroups): void => {
-  for (const user of PLAIN) {
+/** What does not depend on control groups. */
+export const users = (it: GuestTest): void => {
+  for (const [user, uid] of PLAIN) {
     const as = { user };
     it(`${user}: unshare -Ur is root inside`, "nsk unshare -Ur sh -c 'id -u; id -g'", printed("0\n0\n"), as);
     it(
       `${user}: unshare -Urpf --mount-proc has processes of its own`,
-      "nsk unshare -Urpf --mount-proc sh -c 'echo $$; ls -d /proc/[0-9]* | wc -l'",
-      ({ status, stdout }) => expect([status, stdout.split("\n")[0]]).toEqual([0, "1"]),
+      "nsk unshare -Urpf --mount-proc sh -c 'echo $$'",
+      printed("1\n"),
       as,
     );
     it(
@@ -28,12 +32,7 @@ export const users = (it: GuestTest, cgroups: Cgroups): void => {
       printed("1\n"),
       as,
     );
-    it(
-      `${user}: unshare -c keeps the ids`,
-      `nsk unshare -c id -u`,
-      printed(user === "alice" ? "1000\n" : "1001\n"),
-      as,
-    );
+    it(`${user}: unshare -c keeps the ids`, `nsk unshare -c id -u`, printed(`${uid}\n`), as);
     it(
       `${user}: unshare -m needs a user namespace`,
       "nsk unshare -m true",
@@ -50,7 +49,7 @@ export const users = (it: GuestTest, cgroups: Cgroups): void => {
       ({ status, stderr }) =>
         expect([status, stderr.split("\n")[0]]).toEqual([
           125,
-          `nsk run: needs root: user ${user === "alice" ? 1000 : 1001} may not make these namespaces and mounts`,
+          `nsk run: needs root: user ${uid} may not make these namespaces and mounts`,
         ]),
       as,
     );
@@ -85,12 +84,10 @@ export const users = (it: GuestTest, cgroups: Cgroups): void => {
       "only root may make user namespaces here; root lets others: sysctl -w kernel.unprivileged_userns_clone=1",
     ),
   );
-
-  delegation(it, cgroups);
 };
 
 /** Root gives alice a group, with one in it for her shell to be in: on version 2 she moves processes only below it. */
-const delegation = (it: GuestTest, cgroups: Cgroups): void => {
+export const delegation = (it: GuestTest, cgroups: Cgroups): void => {
   const controllers = "cpu,memory,pids";
   const given = (lines: string): string => `
     nsk cgcreate -a alice:alice -t alice:alice -g ${controllers}:alice -g ${controllers}:alice/shell

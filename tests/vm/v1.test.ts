@@ -3,10 +3,10 @@
 import { inGuest } from "./in-guest.ts";
 import { limits } from "./limits.ts";
 import { tutorial } from "./tutorial.ts";
-import { users } from "./users.ts";
+import { delegation } from "./users.ts";
 
 inGuest("v1", { cgroups: "v1" }, (it) => {
   tutorial(it, "v1");
   limits(it, "v1");
-  users(it, "v1");
+  delegation(it, "v1");
 });

@@ -3,10 +3,11 @@
 import { inGuest } from "./in-guest.ts";
 import { limits } from "./limits.ts";
 import { tutorial } from "./tutorial.ts";
-import { users } from "./users.ts";
+import { delegation, users } from "./users.ts";
 
 inGuest("v2", { cgroups: "v2" }, (it) => {
   tutorial(it, "v2");
   limits(it, "v2");
-  users(it, "v2");
+  users(it);
+  delegation(it, "v2");
 });

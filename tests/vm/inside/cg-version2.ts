@@ -2,7 +2,8 @@
 // What is compared is what they print on stdout, how they end, and what is there afterwards.
 
 import { afterAll, expect, test } from "bun:test";
-import { type Case, removeGroups, runBoth } from "../../commands/libcgroup.ts";
+import { type Case, type Outcome, removeGroups, runBoth } from "../../commands/libcgroup.ts";
+import { difference } from "../../differences.ts";
 
 afterAll(() => removeGroups(`nsktest-${process.pid}-`));
 
@@ -23,10 +24,20 @@ same(["cgcreate", "-g", "cpu:%"]);
 same(["cgcreate", "-g", "cpu,memory,pids:%"]);
 same(["cgcreate", "-g", "cpu:%/a/b"]);
 same(["cgcreate", "-g", "cpu:%"], group);
-same(["cgcreate", "-a", "daemon:daemon", "-t", "nobody:nogroup", "-g", "cpu:%"]);
-same(["cgcreate", "-d", "750", "-f", "777", "-s", "660", "-g", "cpu:%"]);
+same(["cgcreate", "-a", "daemon:daemon", "-t", "daemon:daemon", "-g", "cpu:%"]);
+same(["cgcreate", "-d", "750", "-f", "777", "-s", "777", "-g", "cpu:%"]);
 same(["cgcreate", "-g", "nope:%"]);
-same(["cgcreate", "-g", "cpu:%"], { uid: NOBODY });
+test(`cgcreate -t (${difference("cgcreate-v2-entrances")})`, () => {
+  const { libcgroup, nsk } = runBoth(["cgcreate", "-t", "nobody:nogroup", "-g", "cpu:%"]);
+  const owner = ({ groups }: Outcome): string =>
+    (Object.values(groups)[0] as Record<string, [string]>)["cgroup.procs"]![0].split(" ")[0]!;
+  expect([owner(libcgroup), owner(nsk)]).toEqual(["0:0", "65534:65534"]);
+});
+test(`cgcreate by nobody (${difference("cgcreate-v2-privilege")})`, () => {
+  const { libcgroup, nsk } = runBoth(["cgcreate", "-g", "cpu:%"], { uid: NOBODY });
+  expect([libcgroup.status, nsk.status]).toEqual([95, 87]);
+  expect([libcgroup.groups, nsk.groups]).toEqual([{}, {}]);
+});
 
 same(["cgset", "-r", "cpu.max=50000 100000", "%"], group);
 same(["cgset", "-r", "cpu.weight=50", "-r", "memory.max=64M", "%"], group);
