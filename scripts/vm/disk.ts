@@ -68,6 +68,25 @@ export const install = (tree: string, from: string, to = from): void => {
   for (const library of librariesOf(from)) copy(tree, realFile(library), library);
 };
 
+/** A program with libraries that nobody else finds, so that the machine still has no libc: started by its own loader. */
+const installAlone = (tree: string, from: string): void => {
+  const name = basename(from);
+  const place = `usr/lib/${name}`;
+  copy(tree, from, `${place}/program`);
+  for (const library of librariesOf(from)) {
+    // The loader has the program's name, by which killall knows it.
+    const isLoader = /\/ld-[^/]*$/.test(library);
+    copy(tree, realFile(library), isLoader ? `${place}/${name}` : `${place}/${basename(library)}`);
+    if (isLoader) chmodSync(join(tree, place, name), 0o755);
+  }
+  write(
+    tree,
+    `usr/bin/${name}`,
+    `#!/bin/sh\nexec /${place}/${name} --library-path /${place} /${place}/program "$@"\n`,
+    0o755,
+  );
+};
+
 /** What the guest's first process needs, on whatever disk: itself, busybox, modules, places to mount on, users' homes. */
 export const installInit = (tree: string, kernel: Kernel): void => {
   write(tree, "init", readFileSync(init, "utf8"), 0o755);
@@ -86,7 +105,7 @@ export const installInit = (tree: string, kernel: Kernel): void => {
   }
 };
 
-/** nsk, a static busybox and stress-ng with the libraries that they name, and nothing else. */
+/** nsk, a static busybox and stress-ng, and nothing else: not even a libc. */
 export const minimalDisk = (kernel: Kernel): Disk => ({
   name: "minimal",
   size: 192,
@@ -96,7 +115,7 @@ export const minimalDisk = (kernel: Kernel): Disk => ({
     installInit(tree, kernel);
     for (const applet of must([program("busybox"), "--list"]).split("\n"))
       if (applet && applet !== "busybox") symlinkSync("busybox", join(tree, "bin", applet));
-    install(tree, program("stress-ng"), "usr/bin/stress-ng");
+    installAlone(tree, program("stress-ng"));
     install(tree, nsk, "usr/local/bin/nsk");
   },
 });

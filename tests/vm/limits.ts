@@ -121,12 +121,12 @@ export const limits = (it: GuestTest, cgroups: Cgroups): void => {
   if (unified) version2(it);
 };
 
-/** `[name=value, what cgget says of this version's name afterwards, what was written]` */
+/** One after another: `[name=value, what cgget says of this version's name afterwards, what was written]` */
 const SETTINGS: Readonly<Record<"v1" | "v2", readonly (readonly [string, string, string])[]>> = {
   // Names of version 1, on version 2.
   v2: [
-    ["cpu.cfs_quota_us=50000", "cpu.max: 50000 100000", 'cpu.max "50000 100000"'],
     ["cpu.cfs_period_us=50000", "cpu.max: max 50000", 'cpu.max "max 50000"'],
+    ["cpu.cfs_quota_us=40000", "cpu.max: 40000 50000", 'cpu.max "40000 50000"'],
     ["cpu.shares=512", "cpu.weight: 59", 'cpu.weight "59"'],
     ["memory.limit_in_bytes=64M", "memory.max: 67108864", 'memory.max "64M"'],
     ["memory.soft_limit_in_bytes=32M", "memory.low: 33554432", 'memory.low "32M"'],

@@ -6,8 +6,14 @@ import { peersDisk, PROJECT } from "../../scripts/vm/disk.ts";
 import type { Cgroups } from "../../scripts/vm/guest.ts";
 import { inGuest } from "./in-guest.ts";
 
-/** Boots a Debian with the peers, and runs files of tests in it. All of them must run, and pass. */
-export const peersGuest = (cgroups: Cgroups, files: readonly string[]): void => {
+/**
+ * Boots a Debian with the peers, and runs files of tests in it, or of a file those tests whose names begin as said. All
+ * of them must run, and pass.
+ */
+export const peersGuest = (
+  cgroups: Cgroups,
+  files: readonly (string | readonly [file: string, only: string])[],
+): void => {
   const name = `beside Debian's tools, ${cgroups}`;
   const reason = needs("root", "mmdebstrap");
   if (reason) return test.skip(`${name} (${reason})`, () => {});
@@ -15,10 +21,10 @@ export const peersGuest = (cgroups: Cgroups, files: readonly string[]): void => 
   const prepare =
     cgroups === "v2" ? "echo +cpu +memory +pids +io >/sys/fs/cgroup/cgroup.subtree_control" : "";
   inGuest(name, { cgroups, disk: peersDisk, memory: 2048, prepare }, (it) => {
-    for (const file of files)
+    for (const [file, only = ""] of files.map((it) => (typeof it === "string" ? [it] : it)))
       it(
         file,
-        `cd ${PROJECT}; NSK_BINARY=/usr/local/bin/nsk bun test --only-failures --timeout 120000 ./${file} 2>&1`,
+        `cd ${PROJECT}; NSK_BINARY=/usr/local/bin/nsk bun test --only-failures --timeout 120000 -t '^(${only})' ./${file} 2>&1`,
         ({ status, stdout }) => {
           const counts = ["pass", "skip", "fail"].map((what) =>
             Number(new RegExp(`^ *(\\d+) ${what}$`, "m").exec(stdout)?.[1] ?? 0),
