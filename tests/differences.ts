@@ -119,6 +119,11 @@ export const differences = {
     reason:
       "a signal's default action cannot be set for SIGKILL, and need not be; every other signal is passed on",
   },
+  "unshare-passwd-shell": {
+    tool: "unshare",
+    what: "without $SHELL the shell of passwd(5) is run; util-linux 2.38 runs sh",
+    reason: "the manual of util-linux 2.42 says so",
+  },
   "unshare-signal-number": {
     tool: "unshare",
     what: "--kill-child takes a number; util-linux 2.38 takes names only",

@@ -268,7 +268,7 @@ describe("getopt(1) of util-linux says the same", () => {
 
 describe("unshare of util-linux complains in the same words", () => {
   const sideBySide = testNeeding("unshare");
-  for (const line of ["--nonsense", "--nonsense=1", "-R", "--root", "--fork=1", "--for=1", "-fz", "-f-"])
+  for (const line of ["--nonsense", "--nonsense=1", "-R", "--root", "--fork=1", "--kee=1", "-fz", "-f-"])
     sideBySide(line, () => {
       const { stderr } = runCommand(["unshare", ...words(line)]);
       let message = "";

@@ -1,9 +1,18 @@
 // The same command line through util-linux's unshare and through nsk's: stdout, and how it ends.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { difference } from "../differences.ts";
 import { needs } from "../support/needs.ts";
 import { nsk, type Ran } from "../support/nsk.ts";
@@ -24,6 +33,7 @@ beforeAll(() => {
 afterAll(() => rmSync(scratch, { recursive: true }));
 
 const UNSHARE = "/usr/bin/unshare";
+const rootShell = readFileSync("/etc/passwd", "utf8").split("\n")[0]!.split(":")[6]!;
 const reason = needs("root", "busybox", "setpriv", UNSHARE);
 
 interface Case {
@@ -202,7 +212,11 @@ describe("the program", () => {
   same("", { stdin: SHOW }, { stdout: "-sh \n" });
   same("-u", { stdin: SHOW }, { stdout: "-sh \n" });
   same("", { stdin: SHOW, env: { SHELL: "/bin/bash" } }, { stdout: "-bash \n" });
-  same("", { stdin: "echo $0; exit 3\n", env: { SHELL: undefined } }, { status: 3 });
+  live(`without $SHELL, passwd's (${difference("unshare-passwd-shell")})`, () => {
+    const { theirs, ours } = both("", { stdin: "echo $0; exit 3\n", env: { SHELL: undefined } });
+    expect([theirs.stdout, theirs.status]).toEqual(["-sh\n", 3]);
+    expect([ours.stdout, ours.status]).toEqual([`-${basename(rootShell)}\n`, 3]);
+  });
   same("", { stdin: "echo $0\n", env: { SHELL: "" } }, {});
   same("", { env: { SHELL: "/no/such/shell" } }, { status: 127 });
   same("", { env: { SHELL: "sh" } }, { status: 127 });

@@ -386,7 +386,7 @@ function polled(on: ReturnType<typeof slot>): CallStep[] {
   const now = { type: "buffer", name: "now", size: 16 } as const;
   return [
     steps.call("ppoll", [{ type: "struct", fields, text: "" }, int(1), now, NULL, int(0)], "ppoll", {
-      endWhenPositive: true,
+      endWhen: "positive",
     }),
   ];
 }

@@ -187,7 +187,13 @@ const rows: readonly [line: string, host: Host, calls: readonly string[]][] = [
   // The shell of the environment, else sh, as a login shell.
   ["", root, ["exec -bash"]],
   ["-u", root, ["unshare(CLONE_NEWUTS)", "exec -bash"]],
-  ["", fixtureHost({ euid: 1000, env: {}, files: accounts }), ["exec -sh"]],
+  ["", fixtureHost({ euid: 1000, env: {}, files: accounts }), ["exec -zsh"]],
+  [
+    "-r",
+    fixtureHost({ euid: 1000, env: {}, files: accounts }),
+    [USER, ...mapped("0 1000 1", "0 1000 1"), "exec -bash"],
+  ],
+  ["", fixtureHost({ euid: 7, env: {}, files: accounts }), ["exec -sh"]],
   ["", fixtureHost({ env: { SHELL: "fish" } }), ["exec -fish"]],
 ];
 
