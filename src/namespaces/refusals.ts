@@ -94,3 +94,30 @@ export const binfmtHints: Hints = {
   [errno("ENOENT")]:
     "/proc/sys/fs/binfmt_misc is there once the kernel's module is loaded: modprobe binfmt_misc",
 };
+
+/** Hints for finding and opening what belongs to another process. */
+export const processHints: Hints = {
+  [errno("ESRCH")]: "there is no process with this number here: see ps -e",
+  [errno("EACCES")]: "only root, or who may trace the process, sees its namespaces",
+  [errno("EPERM")]: "only root, or who may trace the process, sees its namespaces",
+};
+
+/** Hints for `setns(2)` into these kinds. */
+export const enterHints = (host: Host, of: readonly Kind[]): Hints => ({
+  [errno("EPERM")]:
+    host.euid === 0
+      ? "this needs CAP_SYS_ADMIN in the user namespace that the others belong to, which root does not have here"
+      : of.includes("user")
+        ? "only who made a user namespace, or root, enters it"
+        : "only root may do this; who made the user namespace that it belongs to enters that, too: add --user --preserve-credentials",
+  [errno("EINVAL")]: of.includes("user")
+    ? "this process is in that user namespace already, or it is no user namespace"
+    : "this is no namespace of that kind",
+  [errno("ESRCH")]: "the process has ended",
+  [errno("EUSERS")]: "user namespaces are nested 32 deep already",
+});
+
+/** A hint for a `setgroups(2)` that the user namespace denies. */
+export const setgroupsHint: Hints = {
+  [errno("EPERM")]: "setgroups is denied in this user namespace: add --preserve-credentials",
+};
