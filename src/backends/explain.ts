@@ -108,9 +108,7 @@ export const explainLines = (steps: readonly Step[], depth = 0): Line[] =>
           withReason(
             depth,
             callText(step),
-            step.unless
-              ? `${step.reason ?? "the same again"}; only where the first attempt failed`
-              : step.reason,
+            step.unless ? `${step.reason ?? "again"}; only if ${step.unless.slot} < 0` : step.reason,
           ),
         ];
       case "expect":
@@ -231,7 +229,7 @@ const stepJson = (step: Step): object => {
         ...(step.reason && { reason: step.reason }),
       };
     case "exit":
-      return { call: "exit_group", status: 0, ...(step.reason && { reason: step.reason }) };
+      return { call: "exit_group", text: "exit_group(0)", ...(step.reason && { reason: step.reason }) };
     case "expect":
       return { expect: step.found.text, value: String(step.value), title: step.title };
     case "join":

@@ -84,7 +84,7 @@ const mapSteps = (request: UnshareRequest, host: Host, self: Slot, sort: Sort): 
       reason: `a plain user's ranges are written by ${program}, which is privileged`,
       child: [
         enter.become(path, words, `execute ${program}`, { reason, hints: mapProgramHints(program) }),
-        { kind: "exit" },
+        { kind: "exit", reason: "which does not come back" },
       ],
     },
     { kind: "join", pid, hint: mapProgramHint(host, path, sort) },

@@ -11,7 +11,7 @@ import type { ExecStep, Plan, Step } from "../plan/plan.ts";
 import * as calls from "../plan/steps.ts";
 import { lastCapability } from "./capabilities.ts";
 import { type Kind, kindFlags, kinds, namespaceFile } from "./kinds.ts";
-import { enterHints, processHints, setgroupsHint } from "./refusals.ts";
+import { enterHints, fileHints, processHints, setgroupsHint } from "./refusals.ts";
 
 /** Where a namespace is from: the target's, a file that is it, or its id (since Linux 6.19). */
 export type NamespaceSource = "target" | { readonly file: string } | { readonly id: bigint };
@@ -93,7 +93,7 @@ export const planNsenter = (name: string, request: NsenterRequest, host: Host): 
   steps.push(...enterAll(entries));
   steps.push(...changeDirectories(request, root, wd));
   const inside: Step[] = [];
-  if (follow) inside.push(enter.status(owner, "owner", "find the target's user"));
+  if (follow) inside.push(enter.status(owner, "whose", "find the target's user"));
   inside.push(...credentials(request, host, intoUser));
   inside.push({ kind: "exec", reason: "become the program", ...request.program });
   if (request.namespaces.pid !== undefined && !request.noFork) steps.push(...forked(inside));
@@ -124,12 +124,12 @@ const openTarget = (target: number, inode: bigint | undefined): Step[] => {
   ];
   if (inode !== undefined)
     steps.push(
-      enter.status(process, "target", `find process ${target}`, {
+      enter.status(process, "found", `find process ${target}`, {
         reason: "whether it is the one that is meant",
       }),
       {
         kind: "expect",
-        found: enter.statusField("target", "ino"),
+        found: enter.statusField("found", "ino"),
         value: inode,
         errno: errno("ESRCH"),
         title: `find process ${target} with inode ${inode}`,
@@ -202,7 +202,7 @@ const openSource = (kind: Kind, source: NamespaceSource, target: number | undefi
         source === "target" ? `/proc/${target}/ns/${namespaceFile(kind)}` : source.file,
         O.O_RDONLY | O.O_CLOEXEC,
         fd,
-        { reason, hints: processHints },
+        { reason, hints: source === "target" ? processHints : fileHints },
       ),
     );
   return fd;
@@ -360,7 +360,7 @@ const credentials = (request: NsenterRequest, host: Host, intoUser: boolean): St
     );
     steps.push(
       setgid === "follow"
-        ? enter.setLoadedId("setgid", enter.statusField("owner", "gid"), unmapped)
+        ? enter.setLoadedId("setgid", enter.statusField("whose", "gid"), unmapped)
         : calls.setgid(setgid, unmapped),
     );
   }
@@ -369,7 +369,7 @@ const credentials = (request: NsenterRequest, host: Host, intoUser: boolean): St
       steps.push(enter.keepCapabilities({ reason: "a user that is not 0 would lose them" }));
     steps.push(
       setuid === "follow"
-        ? enter.setLoadedId("setuid", enter.statusField("owner", "uid"), unmapped)
+        ? enter.setLoadedId("setuid", enter.statusField("whose", "uid"), unmapped)
         : calls.setuid(setuid, unmapped),
     );
   }

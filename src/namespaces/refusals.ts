@@ -102,6 +102,12 @@ export const processHints: Hints = {
   [errno("EPERM")]: "only root, or who may trace the process, sees its namespaces",
 };
 
+/** Hints for opening a file that is a namespace. */
+export const fileHints: Hints = {
+  ...processHints,
+  [errno("ENOENT")]: "what stands right behind the letter of a kind is a file: -m -u, not -mu",
+};
+
 /** Hints for `setns(2)` into these kinds. */
 export const enterHints = (host: Host, of: readonly Kind[]): Hints => ({
   [errno("EPERM")]:

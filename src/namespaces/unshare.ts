@@ -110,7 +110,7 @@ const forkHelper = (request: UnshareRequest, host: Host): Step[] => [
     child: [
       ...enter.awaitWord(ready, "until the namespaces are there; when that failed, end here"),
       ...helperSteps(request, host, self),
-      { kind: "exit" },
+      { kind: "exit", reason: "the helper has done its work" },
     ],
   },
 ];

@@ -107,7 +107,7 @@ export const setEffective = (name: "setresuid" | "setresgid", id: number, about?
 
 /** `pipe2(pair, O_CLOEXEC)`. @see pipe(2) */
 export const pipe = (pair: Slot, about?: About): CallStep =>
-  call("pipe2", [{ type: "out", slot: pair }, flags(O.O_CLOEXEC, O)], "pipe", about);
+  call("pipe2", [{ type: "out", slot: pair }, int(O.O_CLOEXEC, "O_CLOEXEC")], "pipe", about);
 
 /** Wait for a word from the process at the pipe's other end; when that has ended without one, so does this process. */
 export const awaitWord = (pair: Slot, reason: string): CallStep[] => [
@@ -227,8 +227,11 @@ export const makeCapabilitiesAmbient = (last: number): CallStep[] => {
           int(0),
         ],
         title,
-        // One that is not permitted cannot be kept, and one that the kernel does not know need not be.
-        { tolerate: [errno("EPERM"), errno("EINVAL")] },
+        {
+          // One that is not permitted cannot be kept, and one that the kernel does not know need not be.
+          tolerate: [errno("EPERM"), errno("EINVAL")],
+          ...(bit === 0 && { reason: "ambient ones stay when a program is executed" }),
+        },
       ),
     );
   return steps;
