@@ -16,7 +16,6 @@ const kind = (alias: string, description: string) =>
   ({
     type: "string",
     optional: true,
-    multiple: true,
     valueHint: "file|:nsid",
     alias,
     description,
@@ -52,7 +51,6 @@ const options = {
   root: {
     type: "string",
     optional: true,
-    multiple: true,
     alias: "r",
     valueHint: "dir",
     description: "set the root directory, the target's unless given",
@@ -60,7 +58,6 @@ const options = {
   wd: {
     type: "string",
     optional: true,
-    multiple: true,
     alias: "w",
     valueHint: "dir",
     description: "set the working directory, the target's unless given",

@@ -25,12 +25,8 @@ const isAny = (object: object | undefined): boolean => {
   return false;
 };
 
-/** A file of the new namespaces can be bound by the process itself unless it is in another mount or user namespace. */
-const bindsOutside = ({ keep, kinds }: UnshareRequest): boolean =>
-  isAny(keep) && (kinds.includes("mount") || kinds.includes("user"));
-
 export const needsHelper = (request: UnshareRequest): boolean =>
-  isMappedOutside(request, "user") || isMappedOutside(request, "group") || bindsOutside(request);
+  isAny(request.keep) || isMappedOutside(request, "user") || isMappedOutside(request, "group");
 
 /** What a helper does for the process whose id is in `self`. */
 export const helperSteps = (request: UnshareRequest, host: Host, self: Slot): Step[] => {
@@ -46,7 +42,7 @@ export const helperSteps = (request: UnshareRequest, host: Host, self: Slot): St
       );
     steps.push(...mapSteps(request, host, self, "group"));
   }
-  if (bindsOutside(request)) steps.push(...bindSteps(request, (file) => of(`ns/${file}`)));
+  steps.push(...bindSteps(request, (file) => of(`ns/${file}`)));
   return steps;
 };
 
@@ -101,8 +97,8 @@ const findProgram = (host: Host, program: string): string => {
 /** The order is that in which util-linux binds. */
 const ORDER: readonly Kind[] = ["user", "cgroup", "ipc", "uts", "net", "pid", "mount", "time"];
 
-/** Binds each namespace that is to stay to its file. */
-export const bindSteps = ({ keep }: UnshareRequest, path: (file: string) => Text): CallStep[] => {
+/** Binds each namespace that is to stay to its file; when one cannot be, those before it do not stay either. */
+const bindSteps = ({ keep }: UnshareRequest, path: (file: string) => Text): CallStep[] => {
   const steps: CallStep[] = [];
   for (const kind of ORDER) {
     const target = keep?.[kind];
@@ -116,7 +112,3 @@ export const bindSteps = ({ keep }: UnshareRequest, path: (file: string) => Text
   }
   return steps;
 };
-
-/** The same by the process itself, when nothing keeps it from the files. */
-export const ownBindSteps = (request: UnshareRequest): CallStep[] =>
-  bindsOutside(request) ? [] : bindSteps(request, (file) => [`/proc/self/ns/${file}`]);

@@ -355,7 +355,8 @@ const credentials = (request: NsenterRequest, host: Host, intoUser: boolean): St
       calls.setgroups([], {
         reason: "drop the caller's supplementary groups",
         hints: setgroupsHint,
-        ...(intoUser && !preserveCredentials && { unless: dropped }),
+        // A plain user's cannot be dropped, and need not be: util-linux insists only on the way into a user namespace.
+        ...(implied === 0 ? { unless: dropped } : { onError: "ignore" }),
       }),
     );
     steps.push(

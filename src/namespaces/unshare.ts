@@ -8,7 +8,7 @@ import type { ExecStep, Plan, Step } from "../plan/plan.ts";
 import * as enter from "../plan/namespace-steps.ts";
 import * as calls from "../plan/steps.ts";
 import { lastCapability } from "./capabilities.ts";
-import { helperSteps, isMappedOutside, needsHelper, ownBindSteps } from "./helper.ts";
+import { helperSteps, isMappedOutside, needsHelper } from "./helper.ts";
 import type { IdRange } from "./id-maps.ts";
 import { type Kind, kindFlags, kindReason } from "./kinds.ts";
 import { binfmtHints, mapHints, procHints, unshareHints } from "./refusals.ts";
@@ -68,7 +68,6 @@ export const planUnshare = (name: string, request: UnshareRequest, host: Host): 
   const finish: Step[] = helped
     ? [enter.giveWord(ready, "the namespaces are there"), { kind: "join", pid: helper }]
     : [];
-  finish.push(...ownBindSteps(request));
   const inside = [
     ...comeBack(request),
     ...idMaps(request, host),

@@ -128,15 +128,9 @@ export const giveWord = (pair: Slot, reason: string): CallStep =>
 export const ownId = (result: Slot, about?: About): CallStep =>
   call("getpid", [], "getpid", { result, ...about });
 
-/** One that is known already need not be put together. */
-const pathOf = (parts: Text): Arg => {
-  const [only] = parts;
-  return parts.length === 1 && typeof only === "string" ? string(only) : text(...parts);
-};
-
 /** `mount(source, target, NULL, MS_BIND, NULL)` of a namespace's file, and its undoing. @see namespaces(7), mount(2) */
 export const bindNamespace = (source: Text, target: string, about?: About): CallStep =>
-  call("mount", [pathOf(source), string(target), NULL, flags(MS.MS_BIND, MS), NULL], `mount ${target}`, {
+  call("mount", [text(...source), string(target), NULL, flags(MS.MS_BIND, MS), NULL], `mount ${target}`, {
     undo: call("umount2", [string(target), flags(MNT.MNT_DETACH, MNT)], `unmount ${target}`),
     ...about,
   });

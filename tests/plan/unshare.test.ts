@@ -232,31 +232,35 @@ const rows: readonly [line: string, host: Host, calls: readonly string[]][] = [
   [
     "--uts=/u --ipc=/i true",
     root,
-    [
+    helped(
       "unshare(CLONE_NEWUTS|CLONE_NEWIPC)",
-      'mount("/proc/self/ns/ipc", "/i", NULL, MS_BIND, NULL)',
-      'mount("/proc/self/ns/uts", "/u", NULL, MS_BIND, NULL)',
-      "exec true",
-    ],
+      [
+        'mount("/proc/<self>/ns/ipc", "/i", NULL, MS_BIND, NULL)',
+        'mount("/proc/<self>/ns/uts", "/u", NULL, MS_BIND, NULL)',
+      ],
+      ["exec true"],
+    ),
   ],
-  [
-    "--uts=/u -u true",
-    root,
-    ["unshare(CLONE_NEWUTS)", 'mount("/proc/self/ns/uts", "/u", NULL, MS_BIND, NULL)', "exec true"],
-  ],
-  [
-    "--uts=/a --uts=/b true",
-    root,
-    ["unshare(CLONE_NEWUTS)", 'mount("/proc/self/ns/uts", "/b", NULL, MS_BIND, NULL)', "exec true"],
-  ],
+  ...["--uts=/u -u true", "-u --uts=/u true", "--uts=/a --uts=/u true"].map(
+    (line) =>
+      [
+        line,
+        root,
+        helped(
+          "unshare(CLONE_NEWUTS)",
+          ['mount("/proc/<self>/ns/uts", "/u", NULL, MS_BIND, NULL)'],
+          ["exec true"],
+        ),
+      ] as [string, Host, string[]],
+  ),
   [
     "--time=/t true",
     root,
-    [
+    helped(
       "unshare(CLONE_NEWTIME)",
-      'mount("/proc/self/ns/time_for_children", "/t", NULL, MS_BIND, NULL)',
-      "exec true",
-    ],
+      ['mount("/proc/<self>/ns/time_for_children", "/t", NULL, MS_BIND, NULL)'],
+      ["exec true"],
+    ),
   ],
   [
     "--mount=/m --net=/n true",
@@ -274,11 +278,20 @@ const rows: readonly [line: string, host: Host, calls: readonly string[]][] = [
     "-f --pid=/p true",
     root,
     [
+      DEFAULT_SIGCHLD,
+      "getpid() = self",
+      "pipe2(ready, O_CLOEXEC)",
+      "clone(child_stack=NULL, flags=SIGCHLD) = helper",
+      ...indented([
+        "close(ready[1])",
+        "read(ready[0], word, 1)",
+        'mount("/proc/<self>/ns/pid_for_children", "/p", NULL, MS_BIND, NULL)',
+        "exit_group(0)",
+      ]),
       "unshare(CLONE_NEWPID)",
       'prctl(PR_SET_NAME, "nsk")',
-      DEFAULT_SIGCHLD,
       "rt_sigprocmask(SIG_BLOCK, [INT TERM], mask, 8)",
-      "pipe2(go, O_CLOEXEC) ",
+      "pipe2(go, O_CLOEXEC)",
       "clone(child_stack=NULL, flags=SIGCHLD) = pid",
       ...indented([
         "rt_sigprocmask(SIG_SETMASK, mask, NULL, 8)",
@@ -286,10 +299,11 @@ const rows: readonly [line: string, host: Host, calls: readonly string[]][] = [
         "read(go[0], word, 1)",
         "exec true",
       ]),
-      'mount("/proc/self/ns/pid_for_children", "/p", NULL, MS_BIND, NULL)',
+      'write(ready[1], ".", 1)',
+      "wait4(helper, status, 0, NULL) = helper",
       'write(go[1], ".", 1)',
       "wait4(pid, status, WUNTRACED, NULL) = pid",
-    ].map((line) => line.trimEnd()),
+    ],
   ],
   // Ranges of ids.
   [
