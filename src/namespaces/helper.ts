@@ -79,7 +79,11 @@ const mapSteps = (request: UnshareRequest, host: Host, self: Slot, sort: Sort): 
       pid,
       reason: `a plain user's ranges are written by ${program}, which is privileged`,
       child: [
-        enter.become(path, words, `execute ${program}`, { reason, hints: mapProgramHints(program) }),
+        enter.become(path, words, `execute ${program}`, {
+          reason,
+          hints: mapProgramHints(program),
+          status: 127,
+        }),
         { kind: "exit", reason: "which does not come back" },
       ],
     },

@@ -41,7 +41,7 @@ export interface JoinStep {
   readonly kind: "join";
   readonly pid: Slot;
   readonly reason?: string;
-  /** A `hint:` line behind the helper's own words. */
+  /** A `hint:` line behind the helper's own words, unless it ended with 127: then nothing was executed, and that was said. */
   readonly hint?: string;
 }
 

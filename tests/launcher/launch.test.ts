@@ -548,6 +548,21 @@ const rows: readonly (readonly [string, readonly Step[], Expected])[] = [
     { status: 42, stderr: "why\nhint: because\n" },
   ],
   [
+    "a helper that could not become the program has given its own hint",
+    [
+      fork(
+        steps.call("execve", [string(absent), NULL, NULL], "execute it", {
+          hints: { [errno("ENOENT")]: "install it" },
+          status: 127,
+        }),
+        { kind: "exit" },
+      ),
+      { kind: "join", pid, hint: "because" },
+      sh(""),
+    ],
+    { status: 42, stderr: `${line("execute it", ENOENT)}hint: install it\n` },
+  ],
+  [
     "a helper that a signal ended",
     [fork(sh("kill -KILL $$")), { kind: "join", pid }, sh("")],
     { status: 42 },

@@ -343,6 +343,7 @@ const lowerJoin = (lowering: Lowering, { pid, hint }: JoinStep, out: WayOut): vo
   b.move(b.variable("status"), plan.failure);
   if (hint !== undefined) {
     const line = encode(`hint: ${printable(hint)}\n`);
+    b.branch("eq", waitStatus, 127 << 8, out.quiet);
     b.syscall("write", [2, b.constant(line), line.length], b.variable("ignored"));
   }
   b.jump(out.quiet);
