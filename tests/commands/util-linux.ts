@@ -62,8 +62,8 @@ export const utilLinux = (tool: string, names: Names, given: Readonly<Record<str
     ours: run([nsk, tool], line, it),
   });
 
-  const live = (title: string, check: () => void | Promise<void>): void =>
-    reason ? test.skip(`${title} (${reason})`, check) : test(title, check);
+  const live = (title: string, check: () => void | Promise<void>, timeout?: number): void =>
+    reason ? test.skip(`${title} (${reason})`, check) : test(title, check, timeout);
 
   const titleOf = (line: string, it: Case): string =>
     [
