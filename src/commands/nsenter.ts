@@ -1,7 +1,6 @@
 // nsenter(1): run a program in namespaces that are there.
 
 import { HostError, UsageError } from "../abi/errors.ts";
-import { planJoinLike } from "../cgroups/join.ts";
 import { parseId } from "../host/accounts.ts";
 import type { Host } from "../host/host.ts";
 import { type Kind, namespaceFile } from "../namespaces/kinds.ts";
@@ -90,10 +89,15 @@ export const nsenter = command({
   },
   usage: "[options] [<program> [<argument>...]]",
   failure: 1,
-  run: ({ options, operands, host, name }) => {
+  run: async ({ options, operands, host, name }) => {
     if (options.followContext && !hasSelinux(host))
       writeAll(2, `${name}: there is no SELinux here: going on without --follow-context\n`);
-    return carryOut(planNsenter(name, nsenterRequest(options, operands, host), host), options, host);
+    const request = nsenterRequest(options, operands, host);
+    if (!options.joinCgroup) return carryOut(planNsenter(name, request, host), options, host);
+    // What knows control groups is loaded for those who ask for them.
+    const { planJoinLike } = await import("../cgroups/join.ts");
+    const join = planJoinLike(host, request.target!);
+    return carryOut(planNsenter(name, { ...request, join }, host), options, host);
   },
 });
 
@@ -129,16 +133,12 @@ export const nsenterRequest = (options: Options, operands: readonly string[], ho
     namespaces[kind] = value === true ? "target" : sourceOf(value);
   }
   const netSocket = numberOption("descriptor", options.netSocket);
-  const followed = options.setuid === "follow" || options.setgid === "follow";
-  for (const [is, what] of [
-    [netSocket !== undefined, "--net-socket"],
-    [options.root === true, "--root"],
-    [options.wd === true, "--wd"],
-    [options.env, "--env"],
-    [options.joinCgroup, "--join-cgroup"],
-    [followed, "follow"],
-  ] as const)
-    if (is) needTarget(what);
+  if (netSocket !== undefined) needTarget("--net-socket");
+  if (options.root === true) needTarget("--root");
+  if (options.wd === true) needTarget("--wd");
+  if (options.env) needTarget("--env");
+  if (options.joinCgroup) needTarget("--join-cgroup");
+  if (options.setuid === "follow" || options.setgid === "follow") needTarget("follow");
   if (options.userParent && options.user === undefined && netSocket === undefined) {
     let isAny = false;
     for (const _ in namespaces) isAny = true;
@@ -168,7 +168,6 @@ export const nsenterRequest = (options: Options, operands: readonly string[], ho
     noFork: options.noFork,
     context:
       options.followContext && hasSelinux(host) && target !== undefined ? contextOf(target, host) : undefined,
-    join: options.joinCgroup ? planJoinLike(host, target!) : undefined,
     program: programOrShell(operands, host, { env, user }),
   };
 };

@@ -80,7 +80,9 @@ export const planNsenter = (name: string, request: NsenterRequest, host: Host): 
         reason: "the program runs in the target's security context",
       }),
     );
-  const intoUser = entries.some(({ isUser }) => isUser);
+  // Plain loops: a method of arrays is compiled when a process first calls it, which a start of nsk would wait for.
+  let intoUser = false;
+  for (const { isUser } of entries) if (isUser) intoUser = true;
   const dropsGroups = intoUser && !request.preserveCredentials;
   if (dropsGroups)
     steps.push(
@@ -93,7 +95,10 @@ export const planNsenter = (name: string, request: NsenterRequest, host: Host): 
   steps.push(...enterAll(entries));
   steps.push(...changeDirectories(request, root, wd));
   const inside: Step[] = [];
-  if (follow) inside.push(enter.status(owner, "whose", "find the target's user"));
+  if (follow)
+    inside.push(
+      enter.status(owner, "whose", "find the target's user", { reason: "the ids as they are inside" }),
+    );
   inside.push(...credentials(request, host, intoUser));
   inside.push({ kind: "exec", reason: "become the program", ...request.program });
   if (request.namespaces.pid !== undefined && !request.noFork) steps.push(...forked(inside));
@@ -111,7 +116,8 @@ const entersByProcess = (host: Host): boolean => kernelIs(host, 5, 8);
 const holdsProcess = (request: NsenterRequest, host: Host): boolean => {
   if (request.inode !== undefined || request.netSocket !== undefined) return true;
   if (!entersByProcess(host)) return false;
-  for (const kind of ORDER) if (request.namespaces[kind] === "target") return true;
+  for (const kind of ORDER)
+    if (request.namespaces[kind] === "target" && !(kind === "user" && request.userParent)) return true;
   return false;
 };
 
@@ -145,15 +151,22 @@ const fileOf = (kind: Kind): Slot => slot(`${namespaceFile(kind)}ns`);
 const openNamespaces = (request: NsenterRequest, host: Host, steps: Step[], entries: Entry[]): void => {
   const { target, namespaces, netSocket, userParent } = request;
   const together: Kind[] = [];
+  const opened: Kind[] = [];
   for (const kind of ORDER) {
     const source = kind === "net" && netSocket !== undefined ? undefined : namespaces[kind];
     if (source === undefined) continue;
     // The one above it is entered instead.
     if (kind === "user" && userParent) continue;
     if (source === "target" && entersByProcess(host)) together.push(kind);
-    else entries.push(entryOf(kind, openSource(kind, source, target, steps)));
+    else {
+      entries.push(entryOf(kind, openSource(kind, source, target, steps)));
+      opened.push(kind);
+    }
   }
-  if (netSocket !== undefined) entries.push(entryOf("net", openSocket(netSocket, target, steps)));
+  if (netSocket !== undefined) {
+    entries.push(entryOf("net", openSocket(netSocket, target, steps)));
+    opened.push("net");
+  }
   if (together.length)
     entries.unshift({
       fd: process,
@@ -166,7 +179,7 @@ const openNamespaces = (request: NsenterRequest, host: Host, steps: Step[], entr
       hints: enterHints(host, together),
       isUser: together.includes("user"),
     });
-  if (userParent) entries.unshift(entryOf("user", openParent(request, steps)));
+  if (userParent) entries.unshift(entryOf("user", openParent(request, opened, steps)));
 
   function entryOf(kind: Kind, fd: Slot): Entry {
     return {
@@ -229,17 +242,16 @@ const openSocket = (number: number, target: number | undefined, steps: Step[]): 
 };
 
 /** From the user namespace when that is asked for, else from the first of the others, else from the target's own. */
-const openParent = ({ namespaces, target, netSocket }: NsenterRequest, steps: Step[]): Slot => {
+const openParent = ({ namespaces, target }: NsenterRequest, opened: readonly Kind[], steps: Step[]): Slot => {
   let from: Kind = "user";
   if (namespaces.user === undefined)
-    for (const kind of ORDER.toReversed()) if (namespaces[kind] !== undefined) from = kind;
+    for (const kind of ORDER.toReversed())
+      if (namespaces[kind] !== undefined || opened.includes(kind)) from = kind;
   const above = slot("above");
   const title = "find the user namespace above";
-  let of: Slot;
-  if (namespaces[from] === undefined && netSocket !== undefined) {
-    from = "net";
-    of = fileOf("net");
-  } else of = openSource(from, namespaces[from] ?? "target", target, steps);
+  const of = opened.includes(from)
+    ? fileOf(from)
+    : openSource(from, namespaces[from] ?? "target", target, steps);
   steps.push(
     enter.relatedNamespace(of, from === "user" ? "NS_GET_PARENT" : "NS_GET_USERNS", above, title, {
       reason:
@@ -277,7 +289,8 @@ const openDirectories = (
  * is not can enter them only from inside the user namespace.
  */
 const enterAll = (entries: readonly Entry[]): Step[] => {
-  const user = entries.find(({ isUser }) => isUser);
+  let user: Entry | undefined;
+  for (const entry of entries) if (entry.isUser) user = entry;
   const steps: Step[] = [];
   const one = ({ fd, flags, title, reason, hints }: Entry, about: calls.About = {}): Step =>
     enter.setns(fd, flags, title, { reason, hints, ...about });
@@ -285,11 +298,11 @@ const enterAll = (entries: readonly Entry[]): Step[] => {
     for (const entry of entries) steps.push(one(entry));
     return steps;
   }
-  const others = entries.filter((entry) => entry !== user);
-  for (const entry of others)
-    steps.push(one(entry, { result: slot(`in${entry.fd.slot}`), onError: "ignore" }));
+  for (const entry of entries)
+    if (entry !== user) steps.push(one(entry, { result: slot(`in${entry.fd.slot}`), onError: "ignore" }));
   steps.push(one(user));
-  for (const entry of others) steps.push(one(entry, { unless: slot(`in${entry.fd.slot}`) }));
+  for (const entry of entries)
+    if (entry !== user) steps.push(one(entry, { unless: slot(`in${entry.fd.slot}`) }));
   return steps;
 };
 
