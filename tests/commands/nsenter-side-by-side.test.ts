@@ -1,14 +1,31 @@
 // The same command line through util-linux's nsenter and through nsk's: stdout, and how it ends.
 
 import { afterAll, beforeAll, describe, expect } from "bun:test";
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import {
+  chmodSync,
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { release, tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Arch } from "../../src/abi/syscalls.ts";
+import { explain } from "../../src/backends/explain.ts";
+import { parse } from "../../src/cli/getopt.ts";
+import { nsenter, nsenterRequest } from "../../src/commands/nsenter.ts";
+import { fixtureHost } from "../../src/host/fixture.ts";
+import { planNsenter } from "../../src/namespaces/nsenter.ts";
 import { difference } from "../differences.ts";
+import { cleanUp, launcher, scratch as launchers } from "../launcher/launch.ts";
+import { runCommand } from "../support/nsk.ts";
 import { AT } from "../../src/abi/flags.ts";
 import { address, syscall } from "../../src/sys/linux.ts";
 import { holdOpen, type Target } from "./targets.ts";
-import { utilLinux } from "./util-linux.ts";
+import { PLAIN, utilLinux } from "./util-linux.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "nsk-nsenter-"));
 chmodSync(scratch, 0o755);
@@ -31,6 +48,7 @@ const { both, same, live, reason } = utilLinux("nsenter", {
 
 beforeAll(async () => {
   if (reason) return;
+  chmodSync(launchers, 0o755);
   mkdirSync(join(scratch, "work"));
   writeFileSync(join(scratch, "file"), "");
   all = await holdOpen(["-muinpUCT", "-r", "-f", "--mount-proc"]);
@@ -44,6 +62,7 @@ beforeAll(async () => {
 afterAll(async () => {
   for (const target of [all, own, unmapped, roots]) await target?.end();
   rmSync(scratch, { recursive: true });
+  cleanUp();
 });
 
 const KINDS = "user mnt uts ipc net pid pid_for_children cgroup time time_for_children";
@@ -243,6 +262,35 @@ describe("the command line", () => {
   });
 });
 
+describe("two passes, as on a kernel before 5.8", () => {
+  const old = fixtureHost({
+    files: { "/proc/sys/kernel/osrelease": "5.4.0" },
+    env: { PATH: "/usr/bin:/bin" },
+  });
+  const rows: readonly [line: string, as?: "plain"][] = [
+    ["-t ROOTS -u -n -i"],
+    ["-t ALL -U -u -n"],
+    ["-t ALL -n -U -C -T"],
+    ["-t OWN -U -n --preserve-credentials", "plain"],
+    ["-t OWN -n -U --preserve-credentials"],
+    ["-t OWN -n", "plain"],
+  ];
+  for (const [line, as] of rows)
+    live(`${as ? "$" : "#"} nsenter ${line}`, () => {
+      const pids = { ROOTS: roots.pid, ALL: all.pid, OWN: own.pid };
+      const words = line
+        .replace(/ROOTS|ALL|OWN/, (name) => String(pids[name as keyof typeof pids]))
+        .split(" ");
+      const script = `${LINKS}; ${IDS}`;
+      const { options } = parse(nsenter.definition.args, words, { name: "nsk nsenter" });
+      const plan = planNsenter("nsk nsenter", nsenterRequest(options, ["sh", "-c", script], old), old);
+      expect(explain(plan)).not.toContain("pidfd_open");
+      const ran = runCommand([...(as ? PLAIN : []), ...launcher(plan, process.arch as Arch)]);
+      const { theirs } = both(line, { script, ...(as && { as }) });
+      expect([ran.status, ran.stdout]).toEqual([theirs.status, theirs.stdout]);
+    });
+});
+
 // Younger than util-linux 2.38: the words of the manual of 2.42.
 describe("since util-linux 2.38", () => {
   const ours = (line: string, script?: string, as?: "plain") =>
@@ -337,6 +385,12 @@ describe("since util-linux 2.38", () => {
     }
   });
   live("a namespace's id: found by this kernel, or said why not", () => {
+    const id = namespaceId(roots.pid, "net");
+    if (id !== undefined) {
+      const ran = ours(`-n:${id} readlink /proc/self/ns/net`);
+      if (isNew) expect([ran.stderr, ran.stdout]).toEqual(["", link(roots.pid, "net")]);
+      else expect(ran.stderr).toContain("hint: ");
+    }
     const ran = ours("-n:1 true");
     if (ran.status !== 0)
       expect(ran.stderr).toMatch(/^nsk nsenter: find the net namespace 1 failed: .*\nhint: .*Linux 6\.19/);
@@ -349,6 +403,18 @@ describe("since util-linux 2.38", () => {
     expect(ours("-t ROOTS -m -r -Wproc cat uptime").status).toBe(0);
   });
 });
+
+const [major, minor] = release().split(".").map(Number) as [number, number];
+const isNew = major > 6 || (major === 6 && minor >= 19);
+
+/** NS_GET_ID, since Linux 6.18. @see ioctl_nsfs(2) */
+const namespaceId = (pid: number, kind: string): bigint | undefined => {
+  const fd = openSync(`/proc/${pid}/ns/${kind}`, "r");
+  const id = new BigUint64Array(1);
+  const result = syscall("ioctl", fd, 0x8008b70d, address(id));
+  closeSync(fd);
+  return result < 0 ? undefined : id[0];
+};
 
 /** Of a process's pidfd, as getino(1) of util-linux prints it. */
 const inodeOf = (pid: number): bigint => {
