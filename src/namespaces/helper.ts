@@ -5,6 +5,7 @@ import type { Host } from "../host/host.ts";
 import { type CallStep, type Slot, slot, type Text } from "../plan/call.ts";
 import * as enter from "../plan/namespace-steps.ts";
 import type { Step } from "../plan/plan.ts";
+import { clockLines } from "./clocks.ts";
 import { extents, type IdRange, type Sort } from "./id-maps.ts";
 import { type Kind, namespaceFile } from "./kinds.ts";
 import { bindHints, mapHints, mapProgramHint, mapProgramHints } from "./refusals.ts";
@@ -25,23 +26,32 @@ const isAny = (object: object | undefined): boolean => {
   return false;
 };
 
+/** To the process that has become the namespace's owner its own files in /proc are closed: the kernel gives them to root. */
+export const writesOutside = ({ owner }: UnshareRequest): boolean => owner !== undefined;
+
 export const needsHelper = (request: UnshareRequest): boolean =>
-  isAny(request.keep) || isMappedOutside(request, "user") || isMappedOutside(request, "group");
+  isAny(request.keep) ||
+  isMappedOutside(request, "user") ||
+  isMappedOutside(request, "group") ||
+  (writesOutside(request) && (request.setgroups !== undefined || clockLines(request).length > 0));
 
 /** What a helper does for the process whose id is in `self`. */
 export const helperSteps = (request: UnshareRequest, host: Host, self: Slot): Step[] => {
   const of = (name: string): Text => ["/proc/", self, `/${name}`];
   const steps: Step[] = [];
   if (isMappedOutside(request, "user")) steps.push(...mapSteps(request, host, self, "user"));
-  if (isMappedOutside(request, "group")) {
-    if (deniesSetgroups(request))
-      steps.push(
-        ...enter.writeComposed(of("setgroups"), "deny", "write setgroups", slot("fd"), {
-          reason: "setgroups(2) inside: deny; the kernel takes that before gid_map only",
-        }),
-      );
-    steps.push(...mapSteps(request, host, self, "group"));
-  }
+  const isMapped = isMappedOutside(request, "group");
+  const setgroups = isMapped && deniesSetgroups(request) ? "deny" : request.setgroups;
+  if (setgroups && (isMapped ? setgroups === "deny" : writesOutside(request)))
+    steps.push(
+      ...enter.writeComposed(of("setgroups"), setgroups, "write setgroups", slot("fd"), {
+        reason: `setgroups(2) inside: ${setgroups}; the kernel takes "deny" before gid_map only`,
+      }),
+    );
+  if (isMapped) steps.push(...mapSteps(request, host, self, "group"));
+  if (writesOutside(request))
+    for (const { line, about } of clockLines(request))
+      steps.push(...enter.writeComposed(of("timens_offsets"), line, about.title, slot("fd"), about));
   steps.push(...bindSteps(request, (file) => of(`ns/${file}`)));
   return steps;
 };

@@ -106,7 +106,7 @@ export const planNsenter = (name: string, request: NsenterRequest, host: Host): 
   return { name, failure: 1, steps };
 };
 
-const process = slot("process");
+const held = slot("process");
 const owner = slot("owner");
 const dropped = slot("dropped");
 
@@ -123,14 +123,14 @@ const holdsProcess = (request: NsenterRequest, host: Host): boolean => {
 
 const openTarget = (target: number, inode: bigint | undefined): Step[] => {
   const steps: Step[] = [
-    enter.openProcess(target, process, {
+    enter.openProcess(target, held, {
       reason: "a hold on the target: its number may be another's by and by",
       hints: processHints,
     }),
   ];
   if (inode !== undefined)
     steps.push(
-      enter.status(process, "found", `find process ${target}`, {
+      enter.status(held, "found", `find process ${target}`, {
         reason: "whether it is the one that is meant",
       }),
       {
@@ -169,7 +169,7 @@ const openNamespaces = (request: NsenterRequest, host: Host, steps: Step[], entr
   }
   if (together.length)
     entries.unshift({
-      fd: process,
+      fd: held,
       flags: kindFlags(together),
       title:
         together.length === 1
@@ -225,7 +225,7 @@ const openSocket = (number: number, target: number | undefined, steps: Step[]): 
   const [socket, fd] = [slot("socket"), fileOf("net")];
   const title = `find the network namespace of descriptor ${number}`;
   steps.push(
-    enter.copyDescriptor(process, number, socket, title, {
+    enter.copyDescriptor(held, number, socket, title, {
       reason: "the target's socket",
       hints: {
         [errno("EBADF")]: `process ${target} has no such descriptor: ls -l /proc/${target}/fd`,

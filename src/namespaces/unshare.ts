@@ -8,7 +8,8 @@ import type { ExecStep, Plan, Step } from "../plan/plan.ts";
 import * as enter from "../plan/namespace-steps.ts";
 import * as calls from "../plan/steps.ts";
 import { lastCapability } from "./capabilities.ts";
-import { helperSteps, isMappedOutside, needsHelper } from "./helper.ts";
+import { type ClockOffsets, clockLines } from "./clocks.ts";
+import { helperSteps, isMappedOutside, needsHelper, writesOutside } from "./helper.ts";
 import type { IdRange } from "./id-maps.ts";
 import { type Kind, kindFlags, kindReason } from "./kinds.ts";
 import { binfmtHints, mapHints, procHints, unshareHints } from "./refusals.ts";
@@ -16,7 +17,7 @@ import { binfmtHints, mapHints, procHints, unshareHints } from "./refusals.ts";
 export type Propagation = "private" | "shared" | "slave" | "unchanged";
 
 /** What unshare(1)'s options ask for. Ids are numbers by now. */
-export interface UnshareRequest {
+export interface UnshareRequest extends ClockOffsets {
   readonly kinds: readonly Kind[];
   readonly fork: boolean;
   /** Files that namespaces are mounted on, so that they stay. */
@@ -37,9 +38,6 @@ export interface UnshareRequest {
   readonly mountBinfmt?: string | undefined;
   /** A line for its `register`. @see Documentation/admin-guide/binfmt-misc.rst */
   readonly loadInterp?: string | undefined;
-  /** Seconds that the clocks of the new time namespace are ahead. @see time_namespaces(7) */
-  readonly monotonic?: string | undefined;
-  readonly boottime?: string | undefined;
   /** The signal that the child gets when its parent dies. */
   readonly killChild?: number | undefined;
   /** SIGINT and SIGTERM go to the child, too. */
@@ -135,17 +133,13 @@ const comeBack = ({ owner, mapUser, mapGroup }: UnshareRequest): Step[] => {
   return out;
 };
 
-/** They can be set for as long as no process is in the namespace. The numbers are the clocks' own. @see time_namespaces(7) */
-const clockOffsets = ({ monotonic, boottime }: UnshareRequest): Step[] => {
-  const set = (clock: string, number: number, seconds: string | undefined): Step[] =>
-    seconds === undefined
-      ? []
-      : calls.writeFile("/proc/self/timens_offsets", `${number} ${seconds} 0`, {
-          title: `set the ${clock} clock`,
-          reason: `the ${clock} clock inside is ${seconds} seconds ahead`,
-          hints: { [errno("ERANGE")]: "a clock can neither be before 0 nor end within 146 years" },
-        });
-  return [...set("boottime", 7, boottime), ...set("monotonic", 1, monotonic)];
+/** They can be set for as long as no process is in the namespace. */
+const clockOffsets = (request: UnshareRequest): Step[] => {
+  const out: Step[] = [];
+  if (!writesOutside(request))
+    for (const { line, about } of clockLines(request))
+      out.push(...calls.writeFile("/proc/self/timens_offsets", line, about));
+  return out;
 };
 
 const pid = slot("pid");
@@ -213,7 +207,7 @@ const idMaps = (request: UnshareRequest, host: Host): Step[] => {
       }),
     );
   const setgroups = mapGroup !== undefined ? "deny" : request.setgroups;
-  if (setgroups && !(areGroupsMapped && setgroups === "deny"))
+  if (setgroups && !(areGroupsMapped && setgroups === "deny") && !writesOutside(request))
     out.push(
       ...calls.writeFile("/proc/self/setgroups", setgroups, {
         reason:

@@ -150,6 +150,23 @@ describe("--owner", () => {
     const line = "--owner=65534:65534 --map-users=all --map-groups=all grep -E ^(Uid|Gid) /proc/self/status";
     expect(ours(line).stdout).toBe("Uid:\t0\t65534\t65534\t65534\nGid:\t0\t65534\t65534\t65534\n");
   });
+  live("with clocks and setgroups, which the process itself could not write any more", () => {
+    const clocks = "tr -s ' ' </proc/self/timens_offsets";
+    expect(map(ours("--owner=65534:65534 -T --boottime=5", clocks))).toEqual([
+      "",
+      "monotonic 0 0",
+      "boottime 5 0",
+    ]);
+    expect(map(ours("--owner=65534:65534 --setgroups=deny", "cat /proc/self/setgroups"))).toEqual([
+      "",
+      "deny",
+    ]);
+    expect(map(ours("--owner=65534:65534 -rpf --mount-proc --kill-child", "id -u; echo $$"))).toEqual([
+      "",
+      "0",
+      "1",
+    ]);
+  });
   live("it is for root", () => {
     const ran = run(...PLAIN, nsk, "unshare", "--owner=1:1", "true");
     expect([ran.status, ran.stderr]).toEqual([
