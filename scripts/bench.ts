@@ -44,7 +44,7 @@ interface Waiting {
   readonly target?: number;
 }
 
-/** What the benchmark makes for itself: all of it in one directory, and one control group. */
+/** What the benchmark makes for itself: all of it in one directory, one control group, and one process. */
 interface Stage {
   readonly directory: string;
   /** Not the name of a container as well: runc removes the control group that is named like its container. */
@@ -52,6 +52,8 @@ interface Stage {
   readonly rootfs: string;
   readonly bundle: string;
   readonly sleepBundle: string;
+  /** `unshare` that waits for a process in namespaces of every kind. */
+  readonly unshared: Bun.Subprocess;
 }
 
 /** A command that must succeed for the benchmark to make sense; what it printed. */
@@ -111,6 +113,10 @@ const setStage = (): Stage => {
     rootfs: join(directory, "rootfs"),
     bundle: join(directory, "bundle"),
     sleepBundle: join(directory, "bundle-sleep"),
+    unshared: Bun.spawn(["/usr/bin/unshare", "-muinpUCTfr", "--kill-child", "sleep", "infinity"], {
+      env,
+      stdio: ["ignore", "ignore", "ignore"],
+    }),
   };
   writeFileSync(join(directory, "empty.ts"), "");
   writeFileSync(join(directory, "idle.ts"), "setTimeout(() => {}, 60_000);");
@@ -132,7 +138,8 @@ const setStage = (): Stage => {
 };
 
 const clearStage = (stage: Stage): void => {
-  const { group } = stage;
+  const { group, unshared } = stage;
+  unshared.kill("SIGKILL");
   Bun.spawnSync(["/usr/sbin/runc", "delete", "--force", `${group}-runc`], { env, stderr: "ignore" });
   Bun.spawnSync(["/usr/bin/cgdelete", "-g", `cpu:${group}`], { env, stderr: "ignore" });
   rmSync(stage.directory, { recursive: true, force: true });
@@ -140,7 +147,8 @@ const clearStage = (stage: Stage): void => {
 
 const timed = (stage: Stage): readonly Row[] => {
   const { nsk, empty, static: linked } = programs(stage);
-  const { group, rootfs, bundle, directory } = stage;
+  const { group, rootfs, bundle, directory, unshared } = stage;
+  const target = String(childrenOf(unshared.pid)[0] ?? unshared.pid);
   return [
     { name: "true", title: "`true` itself", argv: ["/usr/bin/true"] },
     { name: "empty", title: "an empty Bun executable, built with the same flags", argv: [empty] },
@@ -173,6 +181,17 @@ const timed = (stage: Stage): readonly Row[] => {
       title: "`unshare -U true`, emitted by nsk",
       argv: [join(directory, "emitted")],
       target: { ratio: 0.6, of: "unshare" },
+    },
+    {
+      name: "nsenter",
+      title: "util-linux `nsenter -t PID -a true`",
+      argv: ["/usr/bin/nsenter", "-t", target, "-a", "true"],
+    },
+    {
+      name: "nsk nsenter",
+      title: "`nsk nsenter -t PID -a true`",
+      argv: [nsk, "nsenter", "-t", target, "-a", "true"],
+      target: { ratio: 1.4, of: "empty" },
     },
     {
       name: "cgexec",

@@ -27,6 +27,7 @@ const packages = {
   strace: "strace",
   "stress-ng": "stress-ng",
   tmux: "tmux",
+  uidmap: "newuidmap",
   "util-linux": "unshare",
 } as const;
 

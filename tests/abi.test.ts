@@ -26,6 +26,7 @@ const headers = (...paths: string[]): ((name: string) => number | undefined) => 
     // _IO(type, number) and _IOW(type, number, size) of asm-generic/ioctl.h: direction 1 (write) at bit 30, size at 16.
     const plain = expression
       .replace(/_IO\('(.)',\s*(\w+)\)/, (_, type, number) => `(${type.charCodeAt(0)} << 8 | ${number})`)
+      .replace(/_IO\((\w+),\s*(\w+)\)/, (_, type, number) => `(${type} << 8 | ${number})`)
       .replace(
         /_IOW\('(.)',\s*(\w+),\s*int\)/,
         (_, type, number) => `(1 << 30 | 4 << 16 | ${type.charCodeAt(0)} << 8 | ${number})`,
@@ -97,6 +98,7 @@ describe("flags", () => {
     "linux/memfd.h",
     "linux/mman.h",
     "linux/mount.h",
+    "linux/nsfs.h",
     "linux/prctl.h",
     "linux/sched.h",
     "linux/sockios.h",
@@ -118,7 +120,7 @@ describe("flags", () => {
     ...["AF_UNIX", "AF_INET", "SOCK_STREAM", "SOCK_DGRAM", "SOCK_CLOEXEC"],
   ];
   /** Younger than the headers of Debian 12 (Linux 6.1), with the version that brought them. */
-  const young = ["MFD_EXEC" /* 6.3 */];
+  const young = ["MFD_EXEC" /* 6.3 */, "FD_NSFS_ROOT", "FILEID_NSFS" /* 6.18 */];
 
   const constants: [string, number][] = [];
   for (const [name, value] of Object.entries(flags)) {

@@ -87,7 +87,12 @@ describe("unshare", () => {
     ["--nope", 1, "unrecognized option '--nope'", HELP],
     ["--nope=1 true", 1, "unrecognized option '--nope=1'", HELP],
     ["--forc true", 1, "unrecognized option '--forc'", "did you mean '--fork'?"],
-    ["--mo true", 1, "option '--mo' is ambiguous; possibilities: '--mount' '--mount-proc'", HELP],
+    [
+      "--mo true",
+      1,
+      "option '--mo' is ambiguous; possibilities: '--mount' '--mount-proc' '--mount-binfmt' '--monotonic'",
+      HELP,
+    ],
     ["-w", 1, "option requires an argument -- 'w'", HELP],
     ["--wd", 1, "option '--wd' requires an argument", HELP],
     ["--fork=yes true", 1, "option '--fork' doesn't allow an argument", HELP],

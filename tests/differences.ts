@@ -113,6 +113,26 @@ export const differences = {
     what: "behind unshare --fork SIGCHLD is at its default, also when the caller ignores it",
     reason: "as util-linux's: whoever ignores it has no child to wait for",
   },
+  "nsenter-kind-twice": {
+    tool: "nsenter",
+    what: "of two options for one kind the last one counts; for util-linux 2.38 one without a file, wherever it stands",
+    reason: "as everywhere else on a command line",
+  },
+  "nsenter-large-id": {
+    tool: "nsenter",
+    what: "an id above 4294967294 is refused; util-linux 2.38 cuts it to 32 bits, which makes 4294967296 root",
+    reason: "a mistyped id must not be another user",
+  },
+  "nsenter-messages": {
+    tool: "nsenter",
+    what: "the words of error messages, and a hint",
+    reason: "an error names the step of the plan that failed, as --explain prints it",
+  },
+  "nsenter-selinux": {
+    tool: "nsenter",
+    what: "--follow-context where there is no SELinux says so, and goes on; util-linux goes on silently",
+    reason: "who asks for a security context should know that there is none",
+  },
   "unshare-messages": {
     tool: "unshare",
     what: "the words of error messages, and a hint",
@@ -128,6 +148,31 @@ export const differences = {
     what: "with --fork, a child that SIGKILL ended makes it end by SIGKILL; util-linux 2.38 fails with 1",
     reason:
       "a signal's default action cannot be set for SIGKILL, and need not be; every other signal is passed on",
+  },
+  "unshare-passwd-shell": {
+    tool: "unshare",
+    what: "without $SHELL the shell of passwd(5) is run; util-linux 2.38 runs sh",
+    reason: "the manual of util-linux 2.42 says so",
+  },
+  "unshare-user-file": {
+    tool: "unshare",
+    what: "--user=FILE keeps a user namespace; util-linux 2.38 says that the mount is not permitted",
+    reason: "the manual promises it; a helper outside of the namespace may mount",
+  },
+  "unshare-ranges-of-root": {
+    tool: "unshare",
+    what: "root's --map-users and --map-groups are written by nsk itself, whatever /etc/subuid says; util-linux 2.38 has newuidmap refuse them",
+    reason: "as util-linux since 2.40: root may, and needs no package for it",
+  },
+  "unshare-hole-behind": {
+    tool: "unshare",
+    what: "an id right behind a range makes no hole in it; util-linux 2.38 loses the range's highest id",
+    reason: "the manual speaks of a range that overlaps",
+  },
+  "unshare-several-ranges": {
+    tool: "unshare",
+    what: "--map-users and --map-groups may be repeated; for util-linux 2.38 the last one counts",
+    reason: "as util-linux since 2.40",
   },
   "unshare-signal-number": {
     tool: "unshare",

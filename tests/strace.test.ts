@@ -2,7 +2,7 @@
 // else. What is taken for equal is listed in support/strace.ts.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { cannotCompare, directoryOf, removeGroups, uniqueName } from "./commands/libcgroup.ts";
@@ -27,6 +27,9 @@ const env = { PATH: "/nowhere:/usr/bin:/bin:/usr/sbin", LC_ALL: "C", SHELL: "/bi
 
 beforeAll(() => {
   mkdirSync(here);
+  mkdirSync(join(scratch, "kept"));
+  chmodSync(scratch, 0o755);
+  writeFileSync(join(scratch, "subordinate"), "nobody:100000:65536\n");
   for (const directory of ["bin", "proc", "dev", "sys", "tmp"])
     mkdirSync(join(busybox, directory), { recursive: true });
   writeFileSync(join(scratch, "file"), "");
@@ -90,6 +93,40 @@ const same = (words: readonly string[], before: readonly string[] = [], list: re
     },
   );
 
+/** The same in surroundings that both have. */
+const sameAround = (
+  words: readonly string[],
+  around: typeof onTerminal,
+  before: readonly string[],
+  list: readonly string[],
+): void =>
+  traced(
+    list,
+    `${before.length ? "$ " : "# "}${words.map((word) => word.replace(scratch, "DIR")).join(" ")}`,
+    () => {
+      const { explained, traced } = compare(both(words, before, around));
+      expect(traced).toEqual(explained);
+    },
+  );
+
+/** The environment as the test gave it: a shell hands it on in another order, and adds to it. */
+const asGiven = ["env", "-i", ...Object.entries(env).map(([name, value]) => `${name}=${value}`)];
+
+/**
+ * With a directory for namespaces that are to stay, in a mount namespace that does not. On one processor: Linux 6.18
+ * tells the older of two mount namespaces by numbers that each processor gives out for itself, and refuses the younger.
+ */
+const onPrivateMount = (words: readonly string[]): readonly string[] => {
+  const script = 'mount -t tmpfs tmpfs "$0" && touch "$0"/u "$0"/i "$0"/n "$0"/C "$0"/T && exec "$@"';
+  return ["taskset", "-c", "0", "unshare", "-m", "sh", "-c", script, `${scratch}/kept`, ...asGiven, ...words];
+};
+
+/** On a machine whose files give `nobody` some ids. */
+const withSubordinateIds = (words: readonly string[]): readonly string[] => {
+  const script = 'mount --bind "$0" /etc/subuid && mount --bind "$0" /etc/subgid && exec "$@"';
+  return ["unshare", "-m", "sh", "-c", script, `${scratch}/subordinate`, ...asGiven, ...words];
+};
+
 describe("unshare", () => {
   const lines = [
     "true",
@@ -136,6 +173,24 @@ describe("unshare", () => {
     "-m", // the shell
     "/bin/true",
     "-U /usr/bin/true -la --x",
+    "-r --map-users=1:100000:10 --map-groups=1:100000:10 true",
+    "-r --map-users=0:100000:10 true",
+    "--map-users=all --map-groups=all true",
+    "--map-groups=5:6:7 --map-group=9 --setgroups=deny true",
+    "-r --owner=65534:65534 true",
+    "--owner=1:1 --map-users=all -fp true",
+    "-U --keep-caps true",
+    "-rc --keep-caps -S 0 true",
+    "-T --boottime=1000 --monotonic=-1 true",
+    "-Tf --boottime=+1000 true",
+    "-rT --monotonic=7 true",
+    "-f --forward-signals true",
+    "-p --forward-signals --kill-child -S 1 true",
+    "-r --mount-binfmt true",
+    "-rm -l :nsk:E::nsk::/bin/true: true",
+    "-r -l :nsk:E::nsk::/bin/true:F -R / true",
+    "--mount-proc --propagation=unchanged true",
+    "--mount-proc --propagation=shared true",
   ];
   for (const line of lines) same(["unshare", ...line.split(" ")]);
   same([
@@ -152,6 +207,24 @@ describe("unshare", () => {
     "\u{e4}\u{20ac}",
   ]);
   same(["unshare", "-fpR", busybox, "/bin/true"], [], ["busybox"]);
+  const files = ["u", "i", "n", "C", "T"].map((letter) => `${scratch}/kept/${letter}`);
+  for (const line of [
+    `--uts=${files[0]} true`,
+    `--uts=${files[0]} --ipc=${files[1]} --net=${files[2]} --cgroup=${files[3]} --time=${files[4]} true`,
+    `--mount=${files[0]} true`,
+    `--user=${files[0]} --mount=${files[1]} --net=${files[2]} -r true`,
+    `--pid=${files[0]} -f true`,
+    `--pid=${files[0]} --mount=${files[1]} --kill-child true`,
+    `-r --map-users=1:100000:9 --pid=${files[0]} --user=${files[1]} -f --time=${files[2]} --boottime=9 true`,
+  ])
+    sameAround(["unshare", ...line.split(" ")], onPrivateMount, [], ["taskset"]);
+  for (const line of [
+    "--map-auto true",
+    "-r --map-auto true",
+    "--map-subids true",
+    "-c --map-users=subids true",
+  ])
+    sameAround(["unshare", ...line.split(" ")], withSubordinateIds, plain, ["setpriv", "newuidmap"]);
   for (const line of [
     "-U true",
     "-Ur true",
@@ -161,6 +234,65 @@ describe("unshare", () => {
     "-Un --kill-child true",
   ])
     same(["unshare", ...line.split(" ")], plain, ["setpriv"]);
+});
+
+describe("nsenter", () => {
+  /** Its namespaces are to be entered. */
+  let target: Bun.Subprocess<"ignore", "pipe", "ignore">;
+  let first: number;
+  beforeAll(async () => {
+    if (needs("root", "strace") !== undefined) return;
+    target = Bun.spawn(["/usr/bin/unshare", "-muinpUCTf", "-r", "sh", "-c", "echo; exec sleep 1000"], {
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "ignore",
+      env: { ...env, ONE: "1", TWO: 'a "b"' },
+    });
+    await target.stdout.getReader().read();
+    first = Number(readFileSync(`/proc/${target.pid}/task/${target.pid}/children`, "utf8"));
+  });
+  afterAll(async () => {
+    if (!target) return;
+    process.kill(first, "SIGKILL");
+    await target.exited;
+  });
+  const lines = [
+    "true",
+    "-t PID -u true",
+    "-t PID -m true",
+    "-t PID -a true",
+    "-t PID -aF true",
+    "-t PID -m -u -i -n -p -C true",
+    "-t PID -n/proc/PID/ns/net -u true",
+    "-n/proc/PID/ns/net -u/proc/PID/ns/uts true",
+    "-t PID -U true",
+    "-t PID -U --preserve-credentials true",
+    "-t PID -U -u/proc/PID/ns/uts -n true",
+    "-U/proc/PID/ns/user -t PID -n true",
+    "-t PID -S follow -G follow true",
+    "-t PID -a -S follow -G 0 true",
+    "-t PID -U --keep-caps -S 0 true",
+    "-t PID -n --user-parent true",
+    "-S 1 -G 2 true",
+    "-r/ true",
+    "-r/ -w/tmp true",
+    "-r/ -W/tmp true",
+    "-w/tmp true",
+    "-t PID -m -r -w true",
+    "-t PID -m -W/tmp true",
+    "-t PID -p true",
+    "-t PID -e true",
+    "-t PID -c true",
+  ];
+  for (const line of lines)
+    traced([], `# nsk nsenter ${line}`, () => {
+      const words = line.replaceAll("PID", String(first)).split(" ");
+      const run = both(["nsenter", ...words]);
+      // With --env the program gets what the target was started with, and the plan says each word.
+      const { explained, traced } = compare(run);
+      expect(traced).toEqual(explained);
+      expect(traced.length).toBeGreaterThan(0);
+    });
 });
 
 describe("cgexec", () => {

@@ -87,9 +87,12 @@ export const MOVE_MOUNT = { MOVE_MOUNT_F_EMPTY_PATH: 4, MOVE_MOUNT_T_EMPTY_PATH:
 /** @see prctl(2) */
 export const PR = {
   PR_SET_PDEATHSIG: 1,
+  PR_SET_KEEPCAPS: 8,
   PR_SET_NAME: 15,
   PR_CAPBSET_DROP: 24,
   PR_SET_NO_NEW_PRIVS: 38,
+  PR_CAP_AMBIENT: 47,
+  PR_CAP_AMBIENT_RAISE: 2,
 } as const;
 
 /** @see signal(7); the same on x86-64 and arm64 */
@@ -267,6 +270,13 @@ export const NET = {
   IFF_LOOPBACK: 8,
   IFF_RUNNING: 0x40,
 } as const;
+
+/** Questions to a namespace or a socket; each answers with a new descriptor. @see ioctl_nsfs(2), linux/sockios.h */
+export const NAMESPACE = { NS_GET_USERNS: 0xb701, NS_GET_PARENT: 0xb702, SIOCGSKNS: 0x894c } as const;
+
+/** Where a namespace's file handle is opened, and the type of such a handle. @see linux/fcntl.h, linux/exportfs.h */
+export const FD_NSFS_ROOT = -10003;
+export const FILEID_NSFS = 0xf1;
 
 /** @see mount_setattr(2) */
 export const MOUNT_ATTR_RDONLY = 1;

@@ -5,6 +5,7 @@ export type Arch = "x64" | "arm64";
 /** `[x86-64, arm64]`; only calls that both have are here, so a plan means the same on each. */
 export const syscallNumbers = {
   bind: [49, 200],
+  capget: [125, 90],
   capset: [126, 91],
   chdir: [80, 49],
   chroot: [161, 51],
@@ -48,6 +49,7 @@ export const syscallNumbers = {
   move_mount: [429, 429],
   munmap: [11, 215],
   newfstatat: [262, 79],
+  open_by_handle_at: [304, 265],
   open_tree: [428, 428],
   openat: [257, 56],
   openat2: [437, 437],
@@ -73,6 +75,8 @@ export const syscallNumbers = {
   sethostname: [170, 161],
   setns: [308, 268],
   setpgid: [109, 154],
+  setresgid: [119, 149],
+  setresuid: [117, 147],
   setsid: [112, 157],
   setuid: [105, 146],
   signalfd4: [289, 74],

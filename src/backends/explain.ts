@@ -1,10 +1,10 @@
 // A plan as text that reads like strace, with a reason for whoever is learning, and as JSON for programs. What it says
 // is what the launcher does: both walk the same calls (tests/strace.test.ts holds it to that).
 
-import { CLONE, flagText, type FlagTable, O } from "../abi/flags.ts";
+import { CLONE, flagText, type FlagTable, O, SIG, signalName } from "../abi/flags.ts";
 import { decode, encode } from "../abi/bytes.ts";
-import type { Arg, CallStep, Field } from "../plan/call.ts";
-import type { Notice, Plan, Step } from "../plan/plan.ts";
+import type { Arg, CallStep, Field, Text } from "../plan/call.ts";
+import type { Notice, Plan, Step, WaitStep } from "../plan/plan.ts";
 
 /** Where reasons begin, when the call leaves room. */
 const COLUMN = 64;
@@ -34,7 +34,15 @@ const escaped = (character: string): string =>
 
 const bytesText = (value: Uint8Array): string => quote(decode(value));
 
-const fieldText = ({ value }: Field): string => (typeof value === "object" ? value.slot : String(value));
+const fieldText = ({ value }: Field): string =>
+  typeof value !== "object" ? String(value) : "slot" in value ? value.slot : value.text;
+
+/** `"/proc/<self>/ns/net"`: a string with a number in it that the run will know. */
+const composedText = (parts: Text): string =>
+  quote(parts.map((part) => (typeof part === "string" ? part : `<${part.slot}>`)).join(""));
+
+const wordText = (word: string | Text): string =>
+  typeof word === "string" ? quote(word) : composedText(word);
 
 /** open(2)'s access mode is a number among flags: O_RDONLY is no bit, it is 0. */
 const flagWord = (value: number, table: FlagTable): string => {
@@ -55,7 +63,11 @@ const argText = (arg: Arg): string => {
     case "bytes":
       return arg.text ?? bytesText(arg.value);
     case "strings":
-      return arg.text ?? `[${arg.value.map(quote).join(", ")}]`;
+      return arg.text ?? `[${arg.value.map(wordText).join(", ")}]`;
+    case "text":
+      return composedText(arg.parts);
+    case "loaded":
+      return arg.from.text;
     case "environ":
       return "environ";
     case "slot":
@@ -92,7 +104,25 @@ export const explainLines = (steps: readonly Step[], depth = 0): Line[] =>
   steps.flatMap((step): Line[] => {
     switch (step.kind) {
       case "call":
-        return [withReason(depth, callText(step), step.reason)];
+        return [
+          withReason(
+            depth,
+            callText(step),
+            step.unless ? `${step.reason ?? "again"}; only if ${step.unless.slot} < 0` : step.reason,
+          ),
+        ];
+      case "expect":
+        return [{ depth, text: `unless ${step.found.text} is ${step.value}: fail`, heading: true }];
+      case "exit":
+        return [withReason(depth, "exit_group(0)", step.reason)];
+      case "join":
+        return [
+          withReason(
+            depth,
+            `wait4(${step.pid.slot}, status, 0, NULL) = ${step.pid.slot}`,
+            step.reason ?? "wait for the helper; when it failed, end here",
+          ),
+        ];
       case "fork": {
         const kinds = flagText(step.flags, CLONE, "");
         const flags = kinds ? `${kinds}|SIGCHLD` : "SIGCHLD";
@@ -112,14 +142,7 @@ export const explainLines = (steps: readonly Step[], depth = 0): Line[] =>
           ),
         );
       case "wait":
-        return [
-          withReason(
-            depth,
-            `wait4(${step.pid.slot}, status, WUNTRACED, NULL) = ${step.pid.slot}`,
-            step.reason,
-          ),
-          ...cleanup(step.cleanup, depth),
-        ];
+        return [...waitLines(step, depth), ...cleanup(step.cleanup, depth)];
       case "supervise": {
         const { master } = step.terminal ?? {};
         const polled = [`{fd=${step.signals.slot}, events=POLLIN}`];
@@ -144,6 +167,20 @@ const notices = (all: readonly Notice[], depth: number): Line[] =>
     ...read.map((call) => withReason(depth, callText(call), call.reason)),
     { depth, text: `when ${counter} there is not 0, say: ${text}`, heading: true },
   ]);
+
+const waitLines = ({ pid, forward, reason }: WaitStep, depth: number): Line[] => {
+  if (!forward)
+    return [withReason(depth, `wait4(${pid.slot}, status, WUNTRACED, NULL) = ${pid.slot}`, reason)];
+  const signals = [...forward, SIG.SIGCHLD].map((signal) => signalName(signal).slice(3)).join(" ");
+  return [
+    withReason(depth, `rt_sigtimedwait([${signals}], NULL, NULL, 8)`, "these go to the child, by kill(2)"),
+    withReason(
+      depth,
+      `wait4(${pid.slot}, status, WNOHANG|WUNTRACED, NULL) = ${pid.slot}`,
+      `once SIGCHLD has come: ${reason ?? ""}`,
+    ),
+  ];
+};
 
 const cleanup = (calls: readonly CallStep[], depth: number): Line[] =>
   calls.length === 0
@@ -173,6 +210,7 @@ const callJson = (step: CallStep): object => ({
   ...(step.result && { result: step.result.slot }),
   ...(step.reason && { reason: step.reason }),
   ...(step.onError && { onError: step.onError }),
+  ...(step.unless && { unless: step.unless.slot }),
   ...(step.undo && { undo: callText(step.undo) }),
 });
 
@@ -197,11 +235,18 @@ const stepJson = (step: Step): object => {
         ...(step.env && { env: step.env }),
         ...(step.reason && { reason: step.reason }),
       };
+    case "exit":
+      return { call: "exit_group", text: "exit_group(0)", ...(step.reason && { reason: step.reason }) };
+    case "expect":
+      return { expect: step.found.text, value: String(step.value), title: step.title };
+    case "join":
+      return { call: "wait4", pid: step.pid.slot, ...(step.reason && { reason: step.reason }) };
     case "wait":
     case "supervise":
       return {
         call: "wait4",
         pid: step.pid.slot,
+        ...(step.kind === "wait" && step.forward && { forward: step.forward.map(signalName) }),
         ...(step.kind === "supervise" && { supervise: step.terminal ? "terminal" : "signals" }),
         ...(step.reason && { reason: step.reason }),
         ...(step.kind === "supervise" &&

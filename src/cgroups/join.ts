@@ -4,7 +4,8 @@ import type { Host } from "../host/host.ts";
 import type { CallStep } from "../plan/call.ts";
 import { writeFile } from "../plan/steps.ts";
 import { HostError } from "../abi/errors.ts";
-import type { Place } from "./groups.ts";
+import { groupDirectory, type Place } from "./groups.ts";
+import { type Hierarchies, type Hierarchy, readHierarchies } from "./hierarchies.ts";
 import { joinHints } from "./hints.ts";
 import { STATUS } from "./status.ts";
 
@@ -23,6 +24,49 @@ export const planJoin = (host: Host, places: readonly Place[]): CallStep[] => {
   }
   return steps;
 };
+
+/**
+ * The calling process enters the groups of another one, in every hierarchy that is mounted here. A group that is not
+ * below what is mounted (a cgroup namespace hides the rest) is passed over with the others'.
+ * @see proc_pid_cgroup(5)
+ */
+export const planJoinLike = (host: Host, process: number): CallStep[] => {
+  const text = host.read(`/proc/${process}/cgroup`);
+  if (text === undefined)
+    throw new HostError(`cannot read the control groups of process ${process}`, "there is no such process");
+  const hierarchies = readHierarchies(host);
+  const places: Place[] = [];
+  for (const line of text.split("\n")) {
+    // hierarchy:controllers:path, the path from the root of the hierarchy on
+    const [, controllers, ...rest] = line.split(":");
+    const path = rest.join(":");
+    if (controllers === undefined || path === "" || path.startsWith("/..")) continue;
+    const hierarchy = hierarchyOf(hierarchies, controllers);
+    if (!hierarchy) continue;
+    const title = `${controllers || "the group"}:${path}`;
+    places.push({ hierarchy, controllers: [], directory: groupDirectory(hierarchy, path), title });
+  }
+  if (places.length === 0)
+    throw new HostError(`the control groups of process ${process} are not mounted here`);
+  // The statuses are libcgroup's.
+  return planJoin(host, places).map(({ status: _, ...step }) => step);
+};
+
+/** The tree of a line of /proc/PID/cgroup: the one with its controllers or its name, or of version 2 for none. */
+const hierarchyOf = (hierarchies: Hierarchies, controllers: string): Hierarchy | undefined => {
+  for (const hierarchy of hierarchies) {
+    if (
+      controllers === ""
+        ? hierarchy.version === 2
+        : hierarchy.version === 1 && isNamed(hierarchy, controllers)
+    )
+      return hierarchy;
+  }
+  return undefined;
+};
+
+const isNamed = ({ name, controllers }: Hierarchy, text: string): boolean =>
+  name === undefined ? text.split(",").every((one) => controllers.includes(one)) : text === `name=${name}`;
 
 /**
  * The file to write to: on version 1 libcgroup's, which is the one that `cgcreate -t` gives away. It moves one thread,

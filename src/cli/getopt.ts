@@ -93,7 +93,8 @@ export const parse = <T extends OptionTable>(
       values[key] = option.multiple ? Number(before) + 1 : true;
     } else {
       if (value !== undefined) checkChoice(option, written, value);
-      if (option.optional || !option.multiple) values[key] = value ?? true;
+      if (option.optional && option.multiple && value === undefined) values[key] = before ?? true;
+      else if (option.optional || !option.multiple) values[key] = value ?? true;
       else values[key] = [...(before as string[]), value!];
     }
     if (endAt.includes(key)) ended = true;
@@ -125,14 +126,15 @@ export const parse = <T extends OptionTable>(
       rest = rest.slice(letter.length);
       const found = findShort(table, letter);
       if (!found) throw new UsageError(`invalid option -- '${letter}'`, help);
-      if (found.option.type === "boolean") {
+      if (found.option.type === "boolean" || found.option.short === "never") {
         give(found, `-${letter}`, undefined);
         continue;
       }
-      if (!rest && !found.option.optional && at >= argv.length) {
+      const isOptional = found.option.optional && found.option.short !== "required";
+      if (!rest && !isOptional && at >= argv.length) {
         throw new UsageError(`option requires an argument -- '${letter}'`, help);
       }
-      give(found, `-${letter}`, rest || (found.option.optional ? undefined : argv[at++]));
+      give(found, `-${letter}`, rest || (isOptional ? undefined : argv[at++]));
       return;
     }
   };

@@ -10,8 +10,10 @@ import type { Host } from "../host/host.ts";
 export type Option = ArgDef & {
   /** The value may be left out, and is taken only when attached: `--kill-child[=SIG]`, `-mFILE`. Without one: `true`. */
   readonly optional?: boolean;
-  /** May be given several times; the values come as a list, in order. */
+  /** May be given several times; the values come as a list, in order. With `optional`: the last value that was given. */
   readonly multiple?: boolean;
+  /** How the short name takes its value, where that is not how the long one does. */
+  readonly short?: "never" | "required";
 };
 
 export type OptionTable = Readonly<Record<string, Option>>;

@@ -1,4 +1,12 @@
 // The tools of other packages that nsk has a command of the same name for: a link with one of these names to the
 // binary is that tool.
 
-export const mirroredTools = ["unshare", "cgcreate", "cgset", "cgget", "cgexec", "cgdelete"] as const;
+export const mirroredTools = [
+  "unshare",
+  "nsenter",
+  "cgcreate",
+  "cgset",
+  "cgget",
+  "cgexec",
+  "cgdelete",
+] as const;

@@ -43,6 +43,16 @@ export const parseGroup = (text: string | undefined): Group[] =>
 export const users = (host: Host): User[] => parsePasswd(host.read("/etc/passwd"));
 export const groups = (host: Host): Group[] => parseGroup(host.read("/etc/group"));
 
+/** The id of a user or a group by its name, undefined for one that is not there. */
+export const userByName =
+  (host: Host) =>
+  (name: string): number | undefined =>
+    users(host).find((user) => user.name === name)?.uid;
+export const groupByName =
+  (host: Host) =>
+  (name: string): number | undefined =>
+    groups(host).find((group) => group.name === name)?.gid;
+
 /** The largest id: (uid_t)-1 means "leave it". @see setreuid(2) */
 const MAX_ID = 0xfffffffe;
 

@@ -6,6 +6,7 @@ export interface Fixture extends Partial<Pick<Host, "arch" | "euid" | "egid">> {
   env?: Record<string, string>;
   /** `path: text`; directories are implied by what lies in them, and a path that ends in `/` is an empty one. */
   files?: Record<string, string>;
+  links?: Record<string, string>;
 }
 
 /** A {@link Host} that knows just what `fixture` says. Root on x86-64 unless told otherwise. */
@@ -31,6 +32,7 @@ export const fixtureHost = (fixture: Fixture = {}): Host => {
     read: (path) => files[path],
     list,
     mode: (path) => (path in files ? 0o644 : list(path) ? 0o755 : undefined),
+    link: (path) => fixture.links?.[path],
     isTerminal: () => false,
     kind: (path) => (path in files ? "file" : list(path) ? "directory" : undefined),
   };

@@ -16,6 +16,8 @@ export interface Host {
   list(path: string): string[] | undefined;
   /** The permission bits of what a path leads to; undefined for nothing. @see inode(7) */
   mode(path: string): number | undefined;
+  /** What a symbolic link holds, undefined where there is none or it may not be read. @see readlink(2) */
+  link(path: string): string | undefined;
   /** Whether a descriptor of the caller's is a terminal. */
   isTerminal(fd: number): boolean;
   /** What a path leads to, symbolic links followed; undefined for nothing. */

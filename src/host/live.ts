@@ -2,7 +2,16 @@
 
 import { decode } from "../abi/bytes.ts";
 import { callerEnvironment } from "../sys/caller.ts";
-import { arch, fileMode, fileType, isTerminal, listDirectory, readFile, syscall } from "../sys/linux.ts";
+import {
+  arch,
+  fileMode,
+  fileType,
+  isTerminal,
+  listDirectory,
+  readFile,
+  readLink,
+  syscall,
+} from "../sys/linux.ts";
 import type { Host } from "./host.ts";
 
 const S_IFREG = 0o100000;
@@ -41,6 +50,10 @@ export const liveHost = (): Host => ({
   mode: (path) => {
     const mode = fileMode(path);
     return mode < 0 ? undefined : mode & 0o7777;
+  },
+  link: (path) => {
+    const link = readLink(path);
+    return typeof link === "number" ? undefined : decode(link);
   },
   isTerminal: (fd) => isTerminal(fd),
   kind: (path) => {

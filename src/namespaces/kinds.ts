@@ -15,6 +15,15 @@ export const kinds = {
 
 export type Kind = keyof typeof kinds;
 
+/**
+ * The name of a kind in /proc/PID/ns. `children`: of the namespace that the process's children are made in, which for
+ * two kinds need not be its own. @see namespaces(7)
+ */
+export const namespaceFile = (kind: Kind, of: "own" | "children" = "own"): string => {
+  if (kind === "mount") return "mnt";
+  return of === "children" && (kind === "pid" || kind === "time") ? `${kind}_for_children` : kind;
+};
+
 /** The CLONE_NEW… bits of some kinds. */
 export const kindFlags = (of: readonly Kind[]): number => {
   let flags = 0;

@@ -52,3 +52,80 @@ export const mapHints = (host: Host): Hints => ({
     (host.euid !== 0 ? userNamespacesForbidden(host) : undefined) ??
     "the kernel lets a plain user map only its own id, and root none that its own namespace lacks (user_namespaces(7))",
 });
+
+/** Hints for binding a namespace's file. */
+export const bindHints = (kind: Kind, target: string): Hints => ({
+  [errno("ENOENT")]: `it is mounted on a file that is there: touch ${target}`,
+  [errno("EINVAL")]:
+    kind === "mount"
+      ? "a mount namespace cannot be kept on a mount that is shared: mount --bind DIR DIR, mount --make-private DIR, and put the file there"
+      : "this is no file that a namespace can be mounted on",
+  [errno("EPERM")]: "only root may mount outside of the new namespaces",
+  [errno("ENOTDIR")]: "it is mounted on a file, and this is none",
+});
+
+/** Hints for executing newuidmap(1) or newgidmap(1). */
+export const mapProgramHints = (program: string): Hints => ({
+  [errno("ENOENT")]:
+    `${program} maps ranges for users that are not root: apt install uidmap (shadow-utils on Fedora)`,
+  [errno("EACCES")]: `${program} may not be executed by this user`,
+});
+
+const S_ISUID = 0o4000;
+
+/** Why newuidmap(1) or newgidmap(1) may have failed, which has said itself what the kernel or its files refused. */
+export const mapProgramHint = (host: Host, path: string, sort: "user" | "group"): string => {
+  const mode = host.mode(path);
+  if (mode !== undefined && !(mode & S_ISUID))
+    return `${path} is not set-user-ID root, and needs that or file capabilities: reinstall the package uidmap`;
+  const [file, option] =
+    sort === "user" ? ["/etc/subuid", "--add-subuids"] : ["/etc/subgid", "--add-subgids"];
+  return `the ranges must be in ${file} for this user: usermod ${option} FIRST-LAST USER`;
+};
+
+/** Hints for mounting a proc of a new PID namespace. The kernel's own word for the first cause is in brackets. */
+export const procHints: Hints = {
+  [errno("EPERM")]:
+    'the kernel wants a /proc without anything mounted over parts of it (containers have that: "mount too revealing"), and a PID namespace that is its own: add --pid --fork',
+};
+
+/** Hints for mounting binfmt_misc. */
+export const binfmtHints: Hints = {
+  [errno("ENODEV")]: "this kernel has no binfmt_misc: modprobe binfmt_misc",
+  [errno("EPERM")]: "user namespaces have a binfmt_misc of their own since Linux 6.7",
+  [errno("ENOENT")]:
+    "/proc/sys/fs/binfmt_misc is there once the kernel's module is loaded: modprobe binfmt_misc",
+};
+
+/** Hints for finding and opening what belongs to another process. */
+export const processHints: Hints = {
+  [errno("ESRCH")]: "there is no process with this number here: see ps -e",
+  [errno("EACCES")]: "only root, or who may trace the process, sees its namespaces",
+  [errno("EPERM")]: "only root, or who may trace the process, sees its namespaces",
+};
+
+/** Hints for opening a file that is a namespace. */
+export const fileHints: Hints = {
+  ...processHints,
+  [errno("ENOENT")]: "what stands right behind the letter of a kind is a file: -m -u, not -mu",
+};
+
+/** Hints for `setns(2)` into these kinds. */
+export const enterHints = (host: Host, of: readonly Kind[]): Hints => ({
+  [errno("EPERM")]:
+    host.euid === 0
+      ? "this needs CAP_SYS_ADMIN in the user namespace that the others belong to, which root does not have here"
+      : of.includes("user")
+        ? "only who made a user namespace, or root, enters it"
+        : "only root may do this; who made the user namespace that it belongs to enters that, too: add --user --preserve-credentials",
+  [errno("EINVAL")]: of.includes("user")
+    ? "this process is in that user namespace already, or it is no user namespace"
+    : "this is no namespace of that kind",
+  [errno("ESRCH")]: "the process has ended",
+  [errno("EUSERS")]: "user namespaces are nested 32 deep already",
+});
+
+/** A hint for a `setgroups(2)` that the user namespace denies. */
+export const setgroupsHint: Hints = {
+  [errno("EPERM")]: "setgroups is denied in this user namespace: add --preserve-credentials",
+};

@@ -13,10 +13,23 @@ export interface Slot {
 
 export const slot = (name: string): Slot => ({ slot: name });
 
+/** A number that lies in memory which an earlier call has filled: `size` bytes at `offset` of a named buffer. */
+export interface Loaded {
+  readonly buffer: string;
+  /** The two processors order some structures differently. */
+  readonly offset: { readonly x64: number; readonly arm64: number };
+  readonly size: 4 | 8;
+  /** What `--explain` prints. */
+  readonly text: string;
+}
+
+/** A C string that only the run can put together: a slot stands for its value in decimal. */
+export type Text = readonly (string | Slot)[];
+
 /** One field of a structure that is filled in just before the call. `size` in bytes. */
 export interface Field {
   readonly size: 1 | 2 | 4 | 8;
-  readonly value: number | bigint | Slot;
+  readonly value: number | bigint | Slot | Loaded;
 }
 
 /** An argument, with the text that strace would print where the value alone does not tell it. */
@@ -31,10 +44,13 @@ export type Arg =
   | { readonly type: "byArch"; readonly x64: Arg; readonly arm64: Arg }
   /** A C string. */
   | { readonly type: "string"; readonly value: string }
+  /** A C string with numbers in it that the run will know. */
+  | { readonly type: "text"; readonly parts: Text }
+  | { readonly type: "loaded"; readonly from: Loaded }
   /** Bytes that the call reads, without an end mark (the buffer of write(2), a structure that never changes). */
   | { readonly type: "bytes"; readonly value: Uint8Array; readonly text?: string }
   /** A NULL-terminated array of C strings: argv or envp. */
-  | { readonly type: "strings"; readonly value: readonly string[]; readonly text?: string }
+  | { readonly type: "strings"; readonly value: readonly (string | Text)[]; readonly text?: string }
   /** The environment that the launcher was started with, untouched. */
   | { readonly type: "environ" }
   /** The value that an earlier call left in a slot; of a pair of descriptors (pipe2, socketpair) one of the two. */
@@ -66,8 +82,10 @@ export interface CallStep {
   readonly tolerate?: readonly number[];
   /** A `hint:` line for an error number that has a likely cause. */
   readonly hints?: Readonly<Record<number, string>>;
-  /** A result above 0 ends the process with the plan's exit status, without a word. */
-  readonly endWhenPositive?: boolean;
+  /** A result above 0, or of 0, ends the process with the plan's exit status, without a word. */
+  readonly endWhen?: "positive" | "zero";
+  /** Only made when the call that filled this slot has failed. */
+  readonly unless?: Slot;
   /** The exit status when this call fails; the plan's own unless given. */
   readonly status?: number;
   /** What takes this call back when a later one fails, so that nothing half-made stays. */
@@ -77,6 +95,8 @@ export interface CallStep {
 export const int = (value: number | bigint, text?: string): Arg =>
   text === undefined ? { type: "int", value } : { type: "int", value, text };
 export const string = (value: string): Arg => ({ type: "string", value });
+export const text = (...parts: Text): Arg => ({ type: "text", parts });
+export const loaded = (from: Loaded): Arg => ({ type: "loaded", from });
 export const valueOf = (from: Slot): Arg => ({ type: "slot", slot: from });
 /** One of the two descriptors that a call left in a slot. @see socketpair(2) */
 export const partOf = (from: Slot, part: 0 | 1): Arg => ({ type: "slot", slot: from, part });

@@ -1,7 +1,7 @@
 // Mistakes that a plan can have as a list, found before anything runs: a slot that is read before it is filled, steps
 // behind one that never comes back, a process without an end.
 
-import type { Arg, CallStep, Slot } from "./call.ts";
+import type { Arg, CallStep, Loaded, Slot } from "./call.ts";
 import type { Plan, Step } from "./plan.ts";
 
 /** Throws RangeError with the first mistake of a plan. `here`: the plan runs no program, so it needs no last step. */
@@ -26,6 +26,15 @@ const checkProcess = (steps: readonly Step[], before: ReadonlySet<string>, mayRe
         if (step.candidates.length === 0) throw new RangeError(`no file to execute for ${step.program}`);
         ended = step.kind;
         break;
+      case "exit":
+        ended = step.kind;
+        break;
+      case "join":
+        need(step.pid, filled, step.kind);
+        break;
+      case "expect":
+        needBuffer(step.found, filled, step.title);
+        break;
       case "wait":
       case "supervise":
         need(step.pid, filled, step.kind);
@@ -47,9 +56,28 @@ const need = ({ slot }: Slot, filled: ReadonlySet<string>, by: string): void => 
   if (!filled.has(slot)) throw new RangeError(`${by} reads ${slot}, which no step before it fills`);
 };
 
+/** Buffers are known by their names, as slots are; a colon keeps the two apart. */
+const bufferKey = (name: string): string => `: ${name}`;
+
+const needBuffer = ({ buffer }: Loaded, filled: ReadonlySet<string>, by: string): void => {
+  if (!filled.has(bufferKey(buffer)))
+    throw new RangeError(`${by} reads the buffer ${buffer}, which no step before it fills`);
+};
+
 const checkCall = (step: CallStep, filled: Set<string>): void => {
-  for (const arg of step.args) for (const slot of slotsRead(arg)) need(slot, filled, step.title);
-  for (const arg of step.args) if (arg.type === "out") filled.add(arg.slot.slot);
+  if (step.unless) {
+    need(step.unless, filled, step.title);
+    // Whether there is something to take back would then be another call's to say.
+    if (step.undo) throw new RangeError(`${step.title} may not be made, and has an undo`);
+  }
+  for (const arg of step.args) {
+    for (const slot of slotsRead(arg)) need(slot, filled, step.title);
+    for (const loaded of loadedFrom(arg)) needBuffer(loaded, filled, step.title);
+  }
+  for (const arg of step.args) {
+    if (arg.type === "out") filled.add(arg.slot.slot);
+    if (arg.type === "buffer") filled.add(bufferKey(arg.name));
+  }
   if (step.result) filled.add(step.result.slot);
   if (step.undo) checkCall(step.undo, filled);
 };
@@ -57,7 +85,19 @@ const checkCall = (step: CallStep, filled: Set<string>): void => {
 /** An `out` argument may be read as well as filled (restoring a signal mask), so it is not looked at here. */
 const slotsRead = (arg: Arg): Slot[] => {
   if (arg.type === "slot") return [arg.slot];
+  if (arg.type === "text") return arg.parts.filter((part) => typeof part !== "string");
+  if (arg.type === "strings")
+    return arg.value.flatMap((word) =>
+      typeof word === "string" ? [] : word.filter((part) => typeof part !== "string"),
+    );
   if (arg.type === "struct")
-    return arg.fields.flatMap(({ value }) => (typeof value === "object" ? [value] : []));
+    return arg.fields.flatMap(({ value }) => (typeof value === "object" && "slot" in value ? [value] : []));
+  return [];
+};
+
+const loadedFrom = (arg: Arg): Loaded[] => {
+  if (arg.type === "loaded") return [arg.from];
+  if (arg.type === "struct")
+    return arg.fields.flatMap(({ value }) => (typeof value === "object" && "buffer" in value ? [value] : []));
   return [];
 };

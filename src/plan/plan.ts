@@ -1,7 +1,7 @@
 // A plan: what a command will do, as a list of steps, before anything is done. Pure data; `check` finds the mistakes
 // that a list can have.
 
-import type { Arg, CallStep, Slot } from "./call.ts";
+import type { Arg, CallStep, Loaded, Slot } from "./call.ts";
 
 /** Start a child that goes through steps of its own; the plan goes on in the parent. @see clone(2) */
 export interface ForkStep {
@@ -30,6 +30,32 @@ export interface ExecStep {
   readonly reason?: string;
 }
 
+/** The end of a helper that has done its work: exit status 0. @see _exit(2) */
+export interface ExitStep {
+  readonly kind: "exit";
+  readonly reason?: string;
+}
+
+/** Wait for a helper. One that failed has said why, and this process ends with the plan's exit status. @see wait4(2) */
+export interface JoinStep {
+  readonly kind: "join";
+  readonly pid: Slot;
+  readonly reason?: string;
+  /** A `hint:` line behind the helper's own words, unless it ended with 127: then nothing was executed, and that was said. */
+  readonly hint?: string;
+}
+
+/** Fails with `errno` unless a number is what it should be. No call of its own. */
+export interface ExpectStep {
+  readonly kind: "expect";
+  readonly found: Loaded;
+  readonly value: bigint;
+  readonly errno: number;
+  /** As a call's: what an error names. */
+  readonly title: string;
+  readonly hint?: string;
+}
+
 /**
  * Wait for a child and end as it ended. A child that is stopped stops the waiting process too, and both go on
  * together. The last step of a parent.
@@ -42,6 +68,8 @@ export interface WaitStep {
    * (docker's way).
    */
   readonly signaled: "signal" | "status";
+  /** Signals that are passed on to the child. They and SIGCHLD must be blocked. */
+  readonly forward?: readonly number[];
   /** Undone on every way out, in this order, when the child is gone. */
   readonly cleanup: readonly CallStep[];
   readonly reason?: string;
@@ -75,7 +103,8 @@ export interface Notice {
   readonly hint: string;
 }
 
-export type Step = CallStep | ForkStep | ExecStep | WaitStep | SuperviseStep;
+export type Step =
+  CallStep | ForkStep | ExecStep | WaitStep | SuperviseStep | ExitStep | JoinStep | ExpectStep;
 
 export interface Plan {
   /** What errors begin with: `nsk unshare`. */

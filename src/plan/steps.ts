@@ -53,7 +53,8 @@ export interface About {
   readonly status?: number;
   readonly undo?: CallStep;
   readonly result?: Slot;
-  readonly endWhenPositive?: boolean;
+  readonly endWhen?: "positive" | "zero";
+  readonly unless?: Slot;
 }
 
 /** Any system call; the functions below are this with names for the arguments. */
@@ -71,7 +72,7 @@ export const call = (
 });
 
 /** A flag word. Its names are looked up when somebody reads them, which a start that only runs the plan never does. */
-const flags = (value: number, table: FlagTable): Arg => ({ type: "int", value, flags: table });
+export const flags = (value: number, table: FlagTable): Arg => ({ type: "int", value, flags: table });
 const cwd = int(AT_FDCWD, "AT_FDCWD");
 /** As strace writes modes: `0755`, and 0 as `000`. */
 const octal = (mode: number): Arg => int(mode, `0${mode.toString(8).padStart(2, "0")}`);
@@ -327,7 +328,7 @@ export const dieWithParent = (signal: number, parent: Slot): CallStep[] => {
         int(0),
       ],
       "ppoll",
-      { reason: "unless it is dead already: then end here", endWhenPositive: true },
+      { reason: "unless it is dead already: then end here", endWhen: "positive" },
     ),
   ];
 };

@@ -20,6 +20,8 @@ const table = {
   mapGroup: { type: "string", description: "" },
   killChild: { type: "string", optional: true, description: "" },
   propagation: { type: "enum", options: ["slave", "shared"], description: "" },
+  uts: { type: "string", optional: true, multiple: true, short: "never", alias: "u", description: "" },
+  wdns: { type: "string", optional: true, short: "required", alias: "W", description: "" },
   dir: { type: "positional", description: "" },
 } as const satisfies OptionTable;
 
@@ -33,6 +35,8 @@ const absent = {
   mapGroup: undefined,
   killChild: undefined,
   propagation: undefined,
+  uts: undefined,
+  wdns: undefined,
 };
 
 const words = (line: string): string[] => line.split(" ").filter(Boolean);
@@ -66,6 +70,14 @@ describe("a command line becomes values", () => {
     ["--mount ls", { mount: true }, "ls"],
     ["--mount=/file ls", { mount: "/file" }, "ls"],
     ["--mount= ls", { mount: "" }, "ls"],
+    // A short name that takes no value, and one that must have it, where the long one may go without.
+    ["-uf x", { uts: true, fork: true }, "x"],
+    ["--uts=/a -u x", { uts: "/a" }, "x"],
+    ["-u --uts=/a --uts=/b --uts x", { uts: "/b" }, "x"],
+    ["-W /w x", { wdns: "/w" }, "x"],
+    ["-W/w x", { wdns: "/w" }, "x"],
+    ["--wdns /w x", { wdns: true }, "/w x"],
+    ["--wdns=/w x", { wdns: "/w" }, "x"],
     ["--kill-child=TERM", { killChild: "TERM" }, ""],
     ["--kill", { killChild: true }, ""],
     ["--map-u 5 --map-g=6", { mapUser: "5", mapGroup: "6" }, ""],
@@ -268,7 +280,7 @@ describe("getopt(1) of util-linux says the same", () => {
 
 describe("unshare of util-linux complains in the same words", () => {
   const sideBySide = testNeeding("unshare");
-  for (const line of ["--nonsense", "--nonsense=1", "-R", "--root", "--fork=1", "--for=1", "-fz", "-f-"])
+  for (const line of ["--nonsense", "--nonsense=1", "-R", "--root", "--fork=1", "--kee=1", "-fz", "-f-"])
     sideBySide(line, () => {
       const { stderr } = runCommand(["unshare", ...words(line)]);
       let message = "";

@@ -88,6 +88,7 @@ test("nsk --help lists the commands by group", async () => {
 
     Namespaces:
      unshare         Run a program in new namespaces, made as the options say
+     nsenter         Run a program in namespaces that are there
 
     Control groups:
      cgcreate        Make control groups

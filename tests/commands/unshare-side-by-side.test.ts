@@ -1,12 +1,20 @@
 // The same command line through util-linux's unshare and through nsk's: stdout, and how it ends.
 
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect } from "bun:test";
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { difference } from "../differences.ts";
-import { needs } from "../support/needs.ts";
-import { nsk, type Ran } from "../support/nsk.ts";
+import { utilLinux } from "./util-linux.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "nsk-unshare-"));
 const rootfs = join(scratch, "rootfs");
@@ -16,6 +24,8 @@ beforeAll(() => {
   const busybox = Bun.which("busybox");
   if (busybox) cpSync(busybox, join(rootfs, "bin/busybox"));
   for (const name of ["sh", "pwd", "ls", "cat"]) symlinkSync("busybox", join(rootfs, "bin", name));
+  mkdirSync(join(scratch, "kept"));
+  writeFileSync(join(scratch, "subordinate"), "nobody:100000:1000\nroot:200000:1000\n");
   writeFileSync(join(scratch, "not-executable"), "#!/bin/sh\n");
   writeFileSync(join(scratch, "script"), 'echo "$0 $# $1"\n');
   chmodSync(join(scratch, "script"), 0o755);
@@ -24,81 +34,7 @@ beforeAll(() => {
 afterAll(() => rmSync(scratch, { recursive: true }));
 
 const UNSHARE = "/usr/bin/unshare";
-const reason = needs("root", "busybox", "setpriv", UNSHARE);
-
-interface Case {
-  /** A shell script that is the program: `sh -c SCRIPT` behind the options. */
-  readonly script?: string;
-  /** Who starts it, root unless given. */
-  readonly as?: "plain";
-  /** What stands before the tool, e.g. another namespace. */
-  readonly inside?: readonly string[];
-  readonly env?: Readonly<Record<string, string | undefined>>;
-  readonly stdin?: string;
-}
-
-const PLAIN = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
-
-const run = (tool: readonly string[], line: string, it: Case): Ran => {
-  const options = line
-    .split(" ")
-    .filter(Boolean)
-    .map((word) => word.replace("DIR", scratch));
-  const words = [
-    ...(it.inside ?? []),
-    ...(it.as ? PLAIN : []),
-    ...tool,
-    ...options,
-    ...(it.script === undefined ? [] : ["sh", "-c", it.script]),
-  ];
-  const env = { PATH: "/usr/bin:/bin:/usr/sbin", LC_ALL: "C", SHELL: "/bin/sh", HOST: hostLinks, ...it.env };
-  const ran = Bun.spawnSync(words, {
-    stdin: Buffer.from(it.stdin ?? ""),
-    stdout: "pipe",
-    stderr: "pipe",
-    env: env as Record<string, string>,
-    cwd: "/usr",
-  });
-  return {
-    status: ran.exitCode,
-    signal: ran.signalCode as string | undefined,
-    stdout: ran.stdout.toString(),
-    stderr: ran.stderr.toString(),
-  };
-};
-
-const both = (line: string, it: Case): { theirs: Ran; ours: Ran } => ({
-  theirs: run([UNSHARE], line, it),
-  ours: run([nsk, "unshare"], line, it),
-});
-
-const live = (title: string, check: () => void): void =>
-  reason ? test.skip(`${title} (${reason})`, check) : test(title, check);
-
-const titleOf = (line: string, it: Case): string =>
-  [
-    it.as ? "$" : "#",
-    ...(it.inside ? ["…"] : []),
-    `unshare ${line}`,
-    it.script ? `sh -c '${it.script.replace(/\s+/g, " ").slice(0, 70)}'` : "",
-    it.env ? JSON.stringify(it.env) : "",
-  ]
-    .filter(Boolean)
-    .join(" ");
-
-/** The same on both sides; `expected` is a part of it that must be so, lest both fail for one reason. */
-const same = (line: string, it: Case = {}, expected: Partial<Ran> = { status: 0 }): void =>
-  live(titleOf(line, it), () => {
-    const { theirs, ours } = both(line, it);
-    expect({ ...ours, stderr: "" }).toEqual({ ...theirs, stderr: "" });
-    expect(ours).toMatchObject(expected);
-    expect(ours.stderr === "").toBe(theirs.stderr === "");
-    if (ours.stderr === "" || (ours.status !== 1 && ours.status !== 126 && ours.status !== 127)) return;
-    const [first, second, ...rest] = ours.stderr.split("\n");
-    expect(first).toStartWith("nsk unshare: ");
-    if (second) expect(second).toMatch(/^hint: /);
-    expect(rest.filter(Boolean)).toEqual([]);
-  });
+const rootShell = readFileSync("/etc/passwd", "utf8").split("\n")[0]!.split(":")[6]!;
 
 /** One kind a line, and whether it is the host's. */
 const KINDS = "user mnt uts ipc net pid pid_for_children cgroup time time_for_children";
@@ -106,7 +42,7 @@ const links = (): string => {
   const script = `for k in ${KINDS}; do readlink /proc/self/ns/$k; done`;
   return Bun.spawnSync(["sh", "-c", script]).stdout.toString().trim().replaceAll("\n", " ");
 };
-const hostLinks = links();
+const { both, same, live } = utilLinux("unshare", { DIR: scratch }, { HOST: links() });
 const NEW = `set -- $HOST; for k in ${KINDS}; do [ "$(readlink /proc/self/ns/$k)" = "$1" ] || echo "new $k"; shift; done`;
 const MAPS = "id -u; id -g; cat /proc/self/uid_map /proc/self/gid_map /proc/self/setgroups";
 const SIGNALS = "grep -E 'Sig(Blk|Ign|Cgt)' /proc/self/status";
@@ -167,6 +103,141 @@ describe("ids", () => {
   same("-r -S 0", { script: MAPS, as: "plain" });
 });
 
+/** With `KEEP`, a directory of a mount of its own for files of namespaces. On one processor: see tests/strace.test.ts. */
+const KEEPING = [
+  ...["taskset", "-c", "0", UNSHARE, "-m", "sh", "-c"],
+  'mount -t tmpfs tmpfs "$0" && touch "$0"/a "$0"/b "$0"/c "$0"/d "$0"/e && exec "$@"',
+  join(scratch, "kept"),
+];
+/** What runs the tool itself, then a script that looks at what it has left. */
+const andThen = (script: string): string[] => [
+  ...KEEPING,
+  "sh",
+  "-c",
+  `"$@"; r=$?; ${script.replaceAll("KEEP", join(scratch, "kept"))}; exit $r`,
+  "sh",
+];
+
+describe("namespaces that stay", () => {
+  const inside = andThen("grep -c ' nsfs ' /proc/self/mountinfo");
+  same("--uts=DIR/kept/a true", { inside }, { status: 0, stdout: "1\n" });
+  same(
+    "--uts=DIR/kept/a --ipc=DIR/kept/b --net=DIR/kept/c --cgroup=DIR/kept/d --time=DIR/kept/e true",
+    { inside },
+    { stdout: "5\n" },
+  );
+  same("--mount=DIR/kept/a true", { inside }, { stdout: "1\n" });
+  same("--mount=DIR/kept/a --uts=DIR/kept/b -f true", { inside }, { stdout: "2\n" });
+  same("--pid=DIR/kept/a -f true", { inside }, { stdout: "1\n" });
+  same("--pid=DIR/kept/a --mount=DIR/kept/b --fork true", { inside }, { stdout: "2\n" });
+  same("--pid=DIR/kept/a true", { inside }, { status: 1 });
+  same("--uts=DIR/kept/none true", { inside }, { status: 1 });
+  same("--uts=/dev/null/none true", { inside }, { status: 1 });
+  same("--uts=DIR/kept/a -u --uts false", { inside }, { status: 1, stdout: "1\n" });
+  same("--uts=DIR/kept/a no-such-program", { inside }, { status: 127, stdout: "1\n" });
+  same("--uts=DIR/kept/a true", { as: "plain" }, { status: 1 });
+  same(
+    "--uts=DIR/kept/a hostname kept-name",
+    { inside: andThen("nsenter --uts=KEEP/a hostname") },
+    { stdout: "kept-name\n" },
+  );
+  same(
+    "--mount=DIR/kept/a --propagation=slave sh -c true",
+    { inside: andThen("nsenter --mount=KEEP/a findmnt -no PROPAGATION /") },
+    {},
+  );
+  same(
+    "--time=DIR/kept/a --boottime=100000 true",
+    { inside: andThen("nsenter --time=KEEP/a cat /proc/self/timens_offsets | tr -s ' '") },
+    { stdout: "monotonic 0 0\nboottime 100000 0\n" },
+  );
+  live(`--user=FILE (${difference("unshare-user-file")})`, () => {
+    const { theirs, ours } = both("--user=DIR/kept/a -r true", {
+      inside: andThen("nsenter --user=KEEP/a id -u"),
+    });
+    expect(theirs.status).toBe(1);
+    expect([ours.status, ours.stdout]).toEqual([0, "0\n"]);
+  });
+});
+
+describe("clocks", () => {
+  const script = "tr -s ' ' </proc/self/timens_offsets";
+  same("-T --boottime 100 --monotonic -5", { script }, { stdout: "monotonic -5 0\nboottime 100 0\n" });
+  same("-T --boottime=100", { script }, { stdout: "monotonic 0 0\nboottime 100 0\n" });
+  same("-rT --monotonic=3", { script, as: "plain" }, { stdout: "monotonic 3 0\nboottime 0 0\n" });
+  same("-Tf --boottime 7", { script }, { stdout: "monotonic 0 0\nboottime 7 0\n" });
+  same("--boottime 7 true", {}, { status: 1 });
+  same("--monotonic 7 true", {}, { status: 1 });
+  same("-T --monotonic x true", {}, { status: 1 });
+  same("-T --monotonic -99999999999 true", {}, { status: 1 });
+});
+
+describe("capabilities", () => {
+  const script = "grep ^Cap /proc/self/status";
+  for (const as of [undefined, "plain"] as const) {
+    const it = { script, ...(as && { as }) };
+    same("-U --keep-caps", it);
+    same("-c --keep-caps", it);
+    same("-r --keep-caps", it);
+    same("--keep-caps", it);
+    same("-c", it);
+  }
+  same("-c --keep-caps -f", { script, as: "plain" });
+});
+
+describe("ranges of ids", () => {
+  /** A machine whose files give `nobody` and root some ids. */
+  const inside = [
+    UNSHARE,
+    "-m",
+    "sh",
+    "-c",
+    'mount --bind "$0" /etc/subuid; mount --bind "$0" /etc/subgid; exec "$@"',
+    join(scratch, "subordinate"),
+  ];
+  const it = { script: MAPS, inside };
+  const plain = { ...it, as: "plain" } as const;
+  same("--map-auto", plain);
+  same("-r --map-auto", plain, {
+    status: 0,
+    stdout: expect.stringContaining(" 1     100000        999\n") as unknown as string,
+  });
+  same("-c --map-auto", plain);
+  same("--map-users=auto", plain);
+  same("--map-groups=auto", plain);
+  same("--map-users=100000,0,10", plain);
+  same("--map-users=100000,5,10 --map-groups=100010,7,3", plain);
+  same("-r --map-users=100000,1,10 --map-groups=100000,1,10", plain);
+  same("--map-user=5 --map-users=100000,0,10 --map-group=3 --map-groups=100000,0,10", plain);
+  same("--map-users=x", plain, { status: 1 });
+  same("--map-users=1,2", plain, { status: 1 });
+  same("--map-auto true", { as: "plain" }, { status: 1 });
+  live("what newuidmap refuses, it says itself, and nsk what may be done", () => {
+    const { theirs, ours } = both("--map-users=5,0,10 true", plain);
+    expect([ours.status, theirs.status]).toEqual([1, 1]);
+    expect(ours.stderr).toBe(
+      `${theirs.stderr}hint: the ranges must be in /etc/subuid for this user: usermod --add-subuids FIRST-LAST USER\n`,
+    );
+  });
+  live(`root needs no newuidmap (${difference("unshare-ranges-of-root")})`, () => {
+    const { theirs, ours } = both("--map-users=7,0,10 --map-groups=7,0,10", { script: MAPS });
+    expect(theirs.status).toBe(1);
+    expect([ours.status, ours.stdout]).toEqual([0, expect.stringContaining(" 0          7         10\n")]);
+    const auto = both("-r --map-auto", it).ours;
+    expect([auto.status, auto.stdout]).toEqual([0, expect.stringContaining(" 1     200000        999\n")]);
+  });
+  live(`a range's end is no part of it (${difference("unshare-hole-behind")})`, () => {
+    const { theirs, ours } = both("--map-user=10 --map-users=100000,0,10", plain);
+    expect(theirs.stdout).toContain(" 0     100000          9\n");
+    expect(ours.stdout).toContain(" 0     100000         10\n");
+  });
+  live(`several ranges (${difference("unshare-several-ranges")})`, () => {
+    const { theirs, ours } = both("--map-users=100000,0,5 --map-users=100010,10,5", plain);
+    expect(theirs.stdout).not.toContain(" 0     100000          5\n");
+    expect(ours.stdout).toContain(" 0     100000          5\n        10     100010          5\n");
+  });
+});
+
 describe("mounts", () => {
   const FIND = "findmnt -no PROPAGATION /";
   // It waits, so that its namespace stays.
@@ -202,7 +273,11 @@ describe("the program", () => {
   same("", { stdin: SHOW }, { stdout: "-sh \n" });
   same("-u", { stdin: SHOW }, { stdout: "-sh \n" });
   same("", { stdin: SHOW, env: { SHELL: "/bin/bash" } }, { stdout: "-bash \n" });
-  same("", { stdin: "echo $0; exit 3\n", env: { SHELL: undefined } }, { status: 3 });
+  live(`without $SHELL, passwd's (${difference("unshare-passwd-shell")})`, () => {
+    const { theirs, ours } = both("", { stdin: "echo $0; exit 3\n", env: { SHELL: undefined } });
+    expect([theirs.stdout, theirs.status]).toEqual(["-sh\n", 3]);
+    expect([ours.stdout, ours.status]).toEqual([`-${basename(rootShell)}\n`, 3]);
+  });
   same("", { stdin: "echo $0\n", env: { SHELL: "" } }, {});
   same("", { env: { SHELL: "/no/such/shell" } }, { status: 127 });
   same("", { env: { SHELL: "sh" } }, { status: 127 });

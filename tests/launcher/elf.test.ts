@@ -163,7 +163,15 @@ describe("the runtime", () => {
     const { base64, labels, variables, variableBytes } = runtimes[arch];
     const bytes = Buffer.from(base64, "base64");
     test(`${arch}: its routines are inside it`, () => {
-      for (const name of ["report", "exec", "wait for child", "end by signal", "end by status"]) {
+      for (const name of [
+        "report",
+        "exec",
+        "wait for child",
+        "end by signal",
+        "end by status",
+        "append text",
+        "append number",
+      ]) {
         expect(labels[name]).toBeGreaterThanOrEqual(RUNTIME);
         expect(labels[name]).toBeLessThan(RUNTIME + bytes.length);
       }

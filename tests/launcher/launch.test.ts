@@ -1,11 +1,22 @@
 // Whole launchers, from plans made by hand, run on this processor and under qemu as arm64's.
 
 import { afterAll, describe, expect, test } from "bun:test";
-import { chmodSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { errno } from "../../src/abi/errno.ts";
 import { O, POLL, SIG } from "../../src/abi/flags.ts";
-import { type CallStep, int, NULL, partOf, slot, string, valueOf } from "../../src/plan/call.ts";
+import {
+  type CallStep,
+  int,
+  type Loaded,
+  NULL,
+  partOf,
+  slot,
+  string,
+  text,
+  valueOf,
+} from "../../src/plan/call.ts";
+import * as enter from "../../src/plan/namespace-steps.ts";
 import type { Plan, Step, WaitStep } from "../../src/plan/plan.ts";
 import * as steps from "../../src/plan/steps.ts";
 import { needs } from "../support/needs.ts";
@@ -39,6 +50,28 @@ const wait = (signaled: WaitStep["signaled"], ...cleanup: readonly CallStep[]): 
 
 const line = (title: string, text: string): string => `test: ${title} failed: ${text}\n`;
 const NOT_THERE = line("change the working directory to /no such directory", "No such file or directory");
+
+/** Leaves a number in a slot: a place in a file. */
+const made = (number: number, result: ReturnType<typeof slot>): CallStep[] => [
+  steps.call("memfd_create", [string("file"), int(0)], "memfd_create", { result: slot("file") }),
+  steps.call("lseek", [valueOf(slot("file")), int(number), int(0)], "lseek", { result }),
+];
+
+const word = (buffer: string, at: number): Loaded => ({
+  buffer,
+  offset: { x64: at, arm64: at },
+  size: 4,
+  text: "",
+});
+
+const expectInode = (inode: number): Step => ({
+  kind: "expect",
+  found: enter.statusField("null", "ino"),
+  value: BigInt(inode),
+  errno: errno("ESRCH"),
+  title: "find it",
+  hint: "look elsewhere",
+});
 
 interface Expected {
   readonly status?: number;
@@ -365,6 +398,222 @@ const rows: readonly (readonly [string, readonly Step[], Expected])[] = [
     { stdout: "b\n" },
   ],
   [
+    "a string with numbers in it is put together",
+    [
+      ...made(42, slot("answer")),
+      steps.call(
+        "execve",
+        [
+          string("/bin/sh"),
+          { type: "strings", value: ["sh", "-c", ["echo ", slot("answer"), "/", slot("answer"), "!"]] },
+          NULL,
+        ],
+        "execve",
+      ),
+    ],
+    { stdout: "42/42!\n" },
+  ],
+  ...[0, 7, 10, 4194304, 1000000000, 4294967295].map(
+    (number) =>
+      [
+        `the number ${number} in decimal`,
+        [
+          ...made(number, slot("n")),
+          steps.call(
+            "execve",
+            [string("/bin/sh"), { type: "strings", value: ["sh", "-c", 'echo "$0"', [slot("n")]] }, NULL],
+            "execve",
+          ),
+        ],
+        { stdout: `${number}\n` },
+      ] as const,
+  ),
+  [
+    "a path with the process's own id",
+    [
+      steps.call("getpid", [], "getpid", { result: slot("self") }),
+      steps.call("openat", [int(-100), text("/proc/", slot("self"), "/comm"), int(O.O_RDONLY)], "open", {
+        result: fd,
+      }),
+      steps.call("read", [valueOf(fd), { type: "buffer", name: "comm", size: 16 }, int(9)], "read"),
+      steps.call("write", [int(1), { type: "buffer", name: "comm", size: 16 }, int(9)], "write"),
+      sh(""),
+    ],
+    {},
+  ],
+  [
+    "a field of a structure that a call has filled",
+    [
+      steps.open("/etc/passwd", O.O_PATH, fd),
+      enter.status(fd, "passwd", "stat"),
+      steps.call(
+        "execve",
+        [string("/bin/sh"), { type: "strings", value: ["sh", "-c", "id -u"] }, NULL],
+        "execve",
+        { unless: fd },
+      ),
+      enter.setLoadedId("setgid", enter.statusField("passwd", "gid")),
+      enter.setLoadedId("setuid", enter.statusField("passwd", "uid")),
+      sh("id -u; id -g"),
+    ],
+    { stdout: `${statSync("/etc/passwd").uid}\n${statSync("/etc/passwd").gid}\n` },
+  ],
+  [
+    "a structure of what another call has filled",
+    [
+      steps.call("pipe2", [{ type: "out", slot: slot("pair") }, int(0)], "pipe2"),
+      steps.call(
+        "write",
+        [partOf(slot("pair"), 1), { type: "bytes", value: Buffer.from("abcdefgh") }, int(8)],
+        "write",
+      ),
+      steps.call(
+        "read",
+        [partOf(slot("pair"), 0), { type: "buffer", name: "eight", size: 8 }, int(8)],
+        "read",
+      ),
+      steps.call(
+        "write",
+        [
+          int(1),
+          {
+            type: "struct",
+            text: "",
+            fields: [
+              { size: 4, value: word("eight", 4) },
+              { size: 4, value: word("eight", 0) },
+            ],
+          },
+          int(8),
+        ],
+        "write",
+      ),
+      sh("echo"),
+    ],
+    { stdout: "efghabcd\n" },
+  ],
+  [
+    "a call that is made only where another has failed",
+    [
+      missing({ onError: "ignore", result: slot("first") }),
+      say("1", { unless: slot("first"), result: slot("second") }),
+      say("2", { unless: slot("second") }),
+      sh("echo 3"),
+    ],
+    { stdout: "1\n3\n" },
+  ],
+  [
+    "a failure in a call that is made because another has failed",
+    [missing({ onError: "ignore", result: slot("first") }), missing({ unless: slot("first") }), sh("")],
+    { status: 42, stderr: NOT_THERE },
+  ],
+  [
+    "what was expected is there",
+    [
+      steps.open("/dev/null", O.O_PATH, fd),
+      enter.status(fd, "null", "stat"),
+      expectInode(statSync("/dev/null").ino),
+      sh("echo on"),
+    ],
+    { stdout: "on\n" },
+  ],
+  [
+    "what was expected is not there",
+    [
+      say("1", { undo: say("undo 1") }),
+      steps.open("/dev/null", O.O_PATH, fd),
+      enter.status(fd, "null", "stat"),
+      expectInode(statSync("/dev/null").ino + 1),
+      sh(""),
+    ],
+    {
+      status: 42,
+      stdout: "1\nundo 1\n",
+      stderr: `${line("find it", "No such process")}hint: look elsewhere\n`,
+    },
+  ],
+  [
+    "a helper that has done its work",
+    [fork(say("helper"), { kind: "exit" }), { kind: "join", pid, hint: "no" }, sh("echo on; exit 3")],
+    { status: 3, stdout: "helper\non\n" },
+  ],
+  [
+    "a helper that has failed has said so",
+    [say("1", { undo: say("undo 1") }), fork(missing(), { kind: "exit" }), { kind: "join", pid }, sh("")],
+    { status: 42, stdout: "1\nundo 1\n", stderr: NOT_THERE },
+  ],
+  [
+    "a helper that became a program which failed, and a hint",
+    [fork(sh("echo why >&2; exit 1")), { kind: "join", pid, hint: "because" }, sh("")],
+    { status: 42, stderr: "why\nhint: because\n" },
+  ],
+  [
+    "a helper that could not become the program has given its own hint",
+    [
+      fork(
+        steps.call("execve", [string(absent), NULL, NULL], "execute it", {
+          hints: { [errno("ENOENT")]: "install it" },
+          status: 127,
+        }),
+        { kind: "exit" },
+      ),
+      { kind: "join", pid, hint: "because" },
+      sh(""),
+    ],
+    { status: 42, stderr: `${line("execute it", ENOENT)}hint: install it\n` },
+  ],
+  [
+    "a helper that a signal ended",
+    [fork(sh("kill -KILL $$")), { kind: "join", pid }, sh("")],
+    { status: 42 },
+  ],
+  [
+    "a helper waits for a word",
+    [
+      enter.pipe(slot("ready")),
+      fork(...enter.awaitWord(slot("ready"), ""), say("2"), { kind: "exit" }),
+      say("1"),
+      enter.giveWord(slot("ready"), ""),
+      { kind: "join", pid },
+      sh("echo 3"),
+    ],
+    { stdout: "1\n2\n3\n" },
+  ],
+  [
+    "and ends without one when nobody is left to give it",
+    [
+      enter.pipe(slot("ready")),
+      fork(...enter.awaitWord(slot("ready"), ""), say("2"), { kind: "exit" }),
+      missing(),
+      sh(""),
+    ],
+    { status: 42, stderr: NOT_THERE },
+  ],
+  ...([SIG.SIGTERM, SIG.SIGINT] as const).map(
+    (signal) =>
+      [
+        `passes signal ${signal} on and ends as the child does`,
+        [
+          steps.blockSignals([SIG.SIGINT, SIG.SIGTERM, SIG.SIGCHLD], slot("mask")),
+          fork(
+            steps.restoreSignals(slot("mask")),
+            sh(`trap 'echo came; exit 6' ${signal}; kill -${signal} $PPID; while :; do sleep 0.01; done`),
+          ),
+          { ...(wait("signal") as WaitStep), forward: [SIG.SIGINT, SIG.SIGTERM] },
+        ],
+        { status: 6, stdout: "came\n" },
+      ] as const,
+  ),
+  [
+    "passes nothing on that does not come, and dies as the child did",
+    [
+      steps.blockSignals([SIG.SIGINT, SIG.SIGTERM, SIG.SIGCHLD], slot("mask")),
+      fork(steps.restoreSignals(slot("mask")), sh("kill -HUP $$")),
+      { ...(wait("signal", say("cleaned up")) as WaitStep), forward: [SIG.SIGINT, SIG.SIGTERM] },
+    ],
+    { signal: "SIGHUP", stdout: "cleaned up\n" },
+  ],
+  [
     "NULL and the caller's environment",
     [
       steps.call("execve", [string("/usr/bin/env"), NULL, { type: "environ" }], "execve", {
@@ -386,7 +635,7 @@ function polled(on: ReturnType<typeof slot>): CallStep[] {
   const now = { type: "buffer", name: "now", size: 16 } as const;
   return [
     steps.call("ppoll", [{ type: "struct", fields, text: "" }, int(1), now, NULL, int(0)], "ppoll", {
-      endWhenPositive: true,
+      endWhen: "positive",
     }),
   ];
 }

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
-import { slot, valueOf } from "../../src/plan/call.ts";
+import { slot, text, valueOf } from "../../src/plan/call.ts";
 import { checkPlan } from "../../src/plan/check.ts";
+import { setLoadedId, status, statusField } from "../../src/plan/namespace-steps.ts";
 import type { ExecStep, ForkStep, Step, WaitStep } from "../../src/plan/plan.ts";
 import * as steps from "../../src/plan/steps.ts";
 
@@ -34,6 +35,51 @@ const rows: [string, readonly Step[], string | undefined][] = [
     "cleaning up what was never there",
     [fork([exec]), { ...wait, cleanup: [read] }],
     "go there reads fd, which no step before it fills",
+  ],
+  [
+    "a helper that ends, and whoever waits for it",
+    [fork([{ kind: "exit" }]), { kind: "join", pid }, exec],
+    undefined,
+  ],
+  [
+    "a helper that nobody forked",
+    [{ kind: "join", pid }, exec],
+    "join reads pid, which no step before it fills",
+  ],
+  [
+    "a step behind the end of a helper",
+    [fork([{ kind: "exit" }, open]), wait],
+    "a call step behind exit, which does not come back",
+  ],
+  [
+    "a call that waits for the failure of none",
+    [steps.open("/", 0, slot("other"), { unless: fd }), exec],
+    "open / reads fd, which no step before it fills",
+  ],
+  [
+    "a call that may not be made, with an undo",
+    [open, steps.chdir("/", { unless: fd, undo: steps.chdir("/") }), exec],
+    "change the working directory to / may not be made, and has an undo",
+  ],
+  [
+    "a string of a number that nobody knows",
+    [steps.call("chdir", [text("/proc/", pid)], "go"), exec],
+    "go reads pid, which no step before it fills",
+  ],
+  [
+    "words of a number that nobody knows",
+    [steps.call("execve", [{ type: "strings", value: ["a", [pid]] }], "go"), exec],
+    "go reads pid, which no step before it fills",
+  ],
+  [
+    "a field of a structure that is there",
+    [open, status(fd, "stat", "stat"), setLoadedId("setuid", statusField("stat", "uid")), exec],
+    undefined,
+  ],
+  [
+    "a field of a structure that is not",
+    [setLoadedId("setuid", statusField("stat", "uid")), exec],
+    "setuid reads the buffer stat, which no step before it fills",
   ],
   ["a program without files to try", [{ ...exec, candidates: [] }], "no file to execute for true"],
 ];

@@ -15,6 +15,8 @@
 //  9. A supervisor with a terminal makes its loop's calls as often as there is something to carry. They are left out on
 //     both sides, from the first ppoll on; the loop's alone, and of no other process.
 // 10. strace has no names for the flags of the ioctl TIOCGPTPEER.
+// 11. A call that is explained with `only if NAME < 0` is made only when the call that fills NAME has failed.
+// 12. `<name>` in a string, `name.st_uid` and `permitted` stand for numbers that an earlier call has left.
 
 /** One call. Arguments are as printed, less what is in the list above. */
 export interface Call {
@@ -22,6 +24,8 @@ export interface Call {
   readonly args: readonly string[];
   /** The first word behind `=`: a number, or the name that it will have. */
   readonly result: string | undefined;
+  /** The name that must be negative for this call to be made (11). */
+  readonly onlyIf?: string | undefined;
 }
 
 /** A process of a plan: its calls, and for each clone among them (by its position) the child. */
@@ -81,7 +85,13 @@ export const parseCall = (text: string): Call | undefined => {
     }
     if (character === ")" && depth === 0) {
       if (arg.trim()) args.push(arg.trim());
-      return { name: head[1]!, args, result: /^\s*= (\S+)/.exec(text.slice(i + 1))?.[1] };
+      const rest = text.slice(i + 1);
+      return {
+        name: head[1]!,
+        args,
+        result: /^\s*= (\S+)/.exec(rest)?.[1],
+        onlyIf: /; only if (\w+) < 0$/.exec(rest)?.[1],
+      };
     }
     if ("([{".includes(character)) depth++;
     if (")]}".includes(character)) depth--;
@@ -187,7 +197,10 @@ const asNumber = (text: string): string => {
 };
 
 /** Arguments that a call fills: what they hold is the run's to say. */
-const FILLED: readonly string[] = ["status", "mask", "pair", "number", "answer", "line", "signal", "counts"];
+const FILLED: readonly string[] = [
+  ...["status", "mask", "pair", "number", "answer", "line", "signal", "counts"],
+  ...["ready", "go", "word", "found", "whose", "caps"],
+];
 
 /** Names that explained calls give to what only the run knows, with the values that it gave them. */
 class Names {
@@ -207,18 +220,24 @@ class Names {
       return traced !== undefined && asNumber(traced) === asNumber(value) ? traced : value;
     if (FILLED.includes(arg) && traced !== undefined) {
       this.bind(arg, traced);
+      const permitted = /\bpermitted=([^,}]+)/.exec(traced)?.[1];
+      if (permitted !== undefined) this.bind("permitted", permitted);
       return traced;
     }
+    const field = /^([a-z]+)\.(st_\w+)$/.exec(arg);
+    if (field) return new RegExp(`\\b${field[2]}=(\\d+)`).exec(this.#values.get(field[1]!) ?? "")?.[1] ?? arg;
     const part = /^([a-z]+)\[([01])\]$/.exec(arg);
     if (part) {
       const pair = /^\[(\d+), (\d+)\]$/.exec(this.#values.get(part[1]!) ?? "");
       return pair ? pair[Number(part[2]) + 1]! : arg;
     }
-    // Inside a structure, as `{fd=parent, …}`; never in a string.
+    // Inside a structure, as `{fd=parent, …}`; in a string only as `<name>`.
     return arg
       .split(/("[^"]*")/)
       .map((piece, i) =>
-        i % 2 ? piece : piece.replace(/\b[a-z]+\d*\b(?!=)/g, (name) => this.#values.get(name) ?? name),
+        i % 2
+          ? piece.replace(/<([a-z]+)>/g, (all, name: string) => this.#values.get(name) ?? all)
+          : piece.replace(/\b[a-z]+\d*\b(?!=)/g, (name) => this.#values.get(name) ?? name),
       )
       .join("");
   }
@@ -252,8 +271,10 @@ export const sideBySide = (
     const traced = withoutLoop(all, loop);
     const expected = withoutLoop(endOf(withoutUntried(process.calls, all)), loop);
     const children: [Explained, string, Names][] = [];
+    let at = 0;
     expected.forEach((call, i) => {
-      const seen = traced[i];
+      if (call.onlyIf && !names.resolve(call.onlyIf, undefined, environment).startsWith("-")) return;
+      const seen = traced[at++];
       const isSame = seen?.name === call.name;
       if (isSame && call.result !== undefined && call.name !== "wait4") {
         const filled = names.resolve(call.result, seen.result, environment);
@@ -261,7 +282,9 @@ export const sideBySide = (
         if (filled !== seen.result && !/^-?\d+$/.test(call.result)) names.bind(call.result, seen.result!);
       }
       const args = call.args.map((arg, n) =>
-        names.resolve(arg, isSame ? seen.args[n] : undefined, environment).replace(/^WUNTRACED$/, "WSTOPPED"),
+        names
+          .resolve(arg, isSame ? seen.args[n] : undefined, environment)
+          .replace(/\bWUNTRACED$/, "WSTOPPED"),
       );
       if (args[1] === "TIOCGPTPEER" && args[2] === "O_RDWR|O_NOCTTY") args[2] = "0x102";
       // Which child was waited for is said twice, and must be the one that is meant.
@@ -302,7 +325,7 @@ const withoutLoop = (calls: readonly Call[], loop: number): Call[] =>
 
 /** What a process that waits ends with (8). */
 const endOf = (calls: readonly Call[]): Call[] =>
-  calls.some((call) => call.name === "wait4")
+  calls.some((call) => call.name === "wait4") && !calls.some(({ name }) => /^(execve|exit_group)$/.test(name))
     ? [...calls, { name: "exit_group", args: ["0"], result: undefined }]
     : [...calls];
 

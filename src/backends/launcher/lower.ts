@@ -2,13 +2,15 @@
 // report. What does not depend on the plan is in runtime.ts; the supervisor's loop is in supervise.ts.
 
 import { printable, encode } from "../../abi/bytes.ts";
+import { errno } from "../../abi/errno.ts";
 import { SIG } from "../../abi/flags.ts";
 import type { Arch } from "../../abi/syscalls.ts";
-import type { Arg, CallStep, Field } from "../../plan/call.ts";
-import type { ExecStep, ForkStep, Plan, Step, WaitStep } from "../../plan/plan.ts";
+import type { Arg, CallStep, Field, Loaded, Slot, Text } from "../../plan/call.ts";
+import type { ExecStep, ExpectStep, ForkStep, JoinStep, Plan, Step, WaitStep } from "../../plan/plan.ts";
 import { encodeArm64 } from "./arm64.ts";
 import { type Builder, newBuilder } from "./builder.ts";
 import { writeElf } from "./elf.ts";
+import { waitAndForward } from "./forward.ts";
 import { RUNTIME } from "./layout.ts";
 import type { Operand } from "./ops.ts";
 // At build time, so that a start of nsk finds it ready.
@@ -84,6 +86,15 @@ const lowerProcess = (lowering: Lowering, steps: readonly Step[]): void => {
       case "supervise":
         superviseRoutine(lowering, step);
         break;
+      case "join":
+        lowerJoin(lowering, step, out);
+        break;
+      case "expect":
+        lowerExpect(lowering, step, out);
+        break;
+      case "exit":
+        b.syscall("exit_group", [0]);
+        break;
     }
   }
 
@@ -115,10 +126,14 @@ const operand = (lowering: Lowering, arg: Arg): Operand => {
       return operand(lowering, arg[lowering.arch]);
     case "string":
       return b.text(arg.value);
+    case "text":
+      return composed(lowering, arg.parts);
     case "bytes":
       return b.constant(arg.value);
     case "strings":
-      return b.strings(arg.value);
+      return stringArray(lowering, arg.value);
+    case "loaded":
+      return load(lowering, arg.from);
     case "environ":
       return b.variable("environ");
     case "slot": {
@@ -140,12 +155,61 @@ const operand = (lowering: Lowering, arg: Arg): Operand => {
   }
 };
 
+/** Bytes of a number in decimal, of 32 bits at most. */
+const DIGITS = 10;
+
+/** The address of a C string that is put together here. */
+const composed = (lowering: Lowering, parts: Text): number => {
+  const { b } = lowering;
+  let size = 1;
+  for (const part of parts) size += typeof part === "string" ? encode(part).length : DIGITS;
+  const start = b.buffer(size);
+  b.move(b.variable("end"), start);
+  for (const part of parts)
+    if (typeof part === "string") {
+      b.move(b.variable("from"), b.text(part));
+      b.call("append text");
+    } else {
+      b.move(b.variable("number"), slotVariable(lowering, part.slot));
+      b.call("append number");
+    }
+  return start;
+};
+
+/** A NULL-terminated array of C strings; in writable memory when one of them is put together here. */
+const stringArray = (lowering: Lowering, words: readonly (string | Text)[]): number => {
+  const { b } = lowering;
+  let isConstant = true;
+  for (const word of words) if (typeof word !== "string") isConstant = false;
+  if (isConstant) return b.strings(words as readonly string[]);
+  const start = b.buffer((words.length + 1) * 8);
+  for (let i = 0; i < words.length; i++) {
+    const word = words[i]!;
+    b.store(start + i * 8, typeof word === "string" ? b.text(word) : composed(lowering, word), 8);
+  }
+  return start;
+};
+
+const load = (lowering: Lowering, { buffer, offset, size }: Loaded): Operand => {
+  const { b, buffers, arch } = lowering;
+  const value = b.variable(b.fresh("loaded"));
+  b.load(value, buffers.get(buffer)! + offset[arch], size);
+  return value;
+};
+
+const fieldOperand = (lowering: Lowering, value: number | bigint | Slot | Loaded): Operand =>
+  typeof value !== "object"
+    ? value
+    : "slot" in value
+      ? slotVariable(lowering, value.slot)
+      : load(lowering, value);
+
 const structure = (lowering: Lowering, fields: readonly Field[]): number => {
   const { b } = lowering;
   const start = b.buffer(fields.reduce((sum, field) => sum + field.size, 0));
   let at = start;
   for (const { size, value } of fields) {
-    b.store(at, typeof value === "object" ? slotVariable(lowering, value.slot) : value, size);
+    b.store(at, fieldOperand(lowering, value), size);
     at += size;
   }
   return start;
@@ -197,6 +261,15 @@ export const reportAndEnd = (lowering: Lowering, title: string): void => {
 
 /** Makes a call and does what the step says of a failure. */
 const lowerChecked = (lowering: Lowering, step: CallStep, out: WayOut): void => {
+  const { b } = lowering;
+  if (!step.unless) return lowerMade(lowering, step, out);
+  const passed = b.fresh("passed");
+  b.branch("ge", slotVariable(lowering, step.unless.slot), 0, passed);
+  lowerMade(lowering, step, out);
+  b.label(passed);
+};
+
+const lowerMade = (lowering: Lowering, step: CallStep, out: WayOut): void => {
   const { b, plan } = lowering;
   lowerCall(lowering, step);
   if (step.result) b.move(slotVariable(lowering, step.result.slot), b.result);
@@ -214,9 +287,10 @@ const lowerChecked = (lowering: Lowering, step: CallStep, out: WayOut): void => 
     site(lowering, step.title, status, step.hints);
     b.branch("lt", b.result, 0, out.report);
   }
-  if (step.endWhenPositive) {
+  if (step.endWhen) {
     b.move(b.variable("status"), plan.failure);
-    b.branch("ge", b.result, 1, out.quiet);
+    if (step.endWhen === "zero") b.branch("eq", b.result, 0, out.quiet);
+    else b.branch("ge", b.result, 1, out.quiet);
   }
 };
 
@@ -254,14 +328,49 @@ const lowerExec = (lowering: Lowering, step: ExecStep, out: WayOut): void => {
   b.jump(out.report);
 };
 
+const lowerJoin = (lowering: Lowering, { pid, hint }: JoinStep, out: WayOut): void => {
+  const { b, plan } = lowering;
+  const [again, joined, failed] = [b.fresh("join"), b.fresh("joined"), b.fresh("helper failed")];
+  const waitStatus = b.variable("wait status");
+  b.label(again);
+  b.syscall("wait4", [slotVariable(lowering, pid.slot), waitStatus.at, 0, 0]);
+  b.branch("eq", b.result, -errno("EINTR"), again);
+  site(lowering, "wait for the helper", plan.failure, undefined);
+  b.branch("lt", b.result, 0, out.report);
+  b.load(waitStatus, waitStatus.at, 4);
+  b.branch("eq", waitStatus, 0, joined);
+  b.label(failed);
+  b.move(b.variable("status"), plan.failure);
+  if (hint !== undefined) {
+    const line = encode(`hint: ${printable(hint)}\n`);
+    b.branch("eq", waitStatus, 127 << 8, out.quiet);
+    b.syscall("write", [2, b.constant(line), line.length], b.variable("ignored"));
+  }
+  b.jump(out.quiet);
+  b.label(joined);
+};
+
+const lowerExpect = (lowering: Lowering, step: ExpectStep, out: WayOut): void => {
+  const { b, plan } = lowering;
+  const hints = step.hint === undefined ? undefined : { [step.errno]: step.hint };
+  const found = load(lowering, step.found);
+  site(lowering, step.title, plan.failure, hints);
+  b.move(b.result, -step.errno);
+  b.branch("ne", found, step.value, out.report);
+};
+
 const lowerWait = (lowering: Lowering, step: WaitStep): void => {
   const { b } = lowering;
-  const ended = b.fresh("ended");
-  b.move(b.variable("child"), slotVariable(lowering, step.pid.slot));
-  b.call("wait for child");
-  b.branch("ge", b.result, 0, ended);
-  reportAndEnd(lowering, "wait for the child");
-  b.label(ended);
+  if (step.forward) {
+    waitAndForward(lowering, slotVariable(lowering, step.pid.slot), step.forward);
+  } else {
+    const ended = b.fresh("ended");
+    b.move(b.variable("child"), slotVariable(lowering, step.pid.slot));
+    b.call("wait for child");
+    b.branch("ge", b.result, 0, ended);
+    reportAndEnd(lowering, "wait for the child");
+    b.label(ended);
+  }
   lowerCleanup(lowering, step.cleanup);
   b.jump(step.signaled === "signal" ? "end by signal" : "end by status");
 };

@@ -8,6 +8,7 @@ import { SIG, SIG_SETMASK } from "../../abi/flags.ts";
 import type { Arch } from "../../abi/syscalls.ts";
 import { encodeArm64 } from "./arm64.ts";
 import { type Builder, newBuilder } from "./builder.ts";
+import { appendRoutines } from "./compose.ts";
 import { RUNTIME } from "./layout.ts";
 import type { Encoder } from "./ops.ts";
 import { encodeX64 } from "./x64.ts";
@@ -39,6 +40,7 @@ const assemble = (encoder: Encoder): Runtime => {
     exec(b);
     waitForChild(b);
     endAsChild(b);
+    appendRoutines(b);
     const { bytes, labels } = encoder(b.ops, RUNTIME, {});
     return { code: bytes, labels, b };
   };

@@ -1,0 +1,54 @@
+// Waiting for a child and passing some signals on to it meanwhile.
+
+import { errno } from "../../abi/errno.ts";
+import { SIG, signalMask } from "../../abi/flags.ts";
+import type { Variable } from "./ops.ts";
+import { type Lowering, reportAndEnd } from "./lower.ts";
+import { stopSelf } from "./runtime.ts";
+
+const WNOHANG = 1;
+const WUNTRACED = 2;
+
+/**
+ * Goes on when process `child` has ended, with how in `wait status`. `signals` and SIGCHLD are blocked, so none is lost
+ * between two looks. @see rt_sigtimedwait(2)
+ */
+export const waitAndForward = (lowering: Lowering, child: Variable, signals: readonly number[]): void => {
+  const { b } = lowering;
+  const [waitStatus, low, signal] = [b.variable("wait status"), b.variable("low"), b.variable("signal")];
+  const ignored = b.variable("ignored");
+  const [again, news, stopped, broken, ended] = [
+    b.fresh("wait"),
+    b.fresh("news"),
+    b.fresh("stopped"),
+    b.fresh("broken"),
+    b.fresh("ended"),
+  ];
+  const set = b.constant(new Uint8Array(BigUint64Array.of(signalMask([...signals, SIG.SIGCHLD])).buffer));
+  b.label(again);
+  b.syscall("rt_sigtimedwait", [set, 0, 0, 8], signal);
+  b.branch("eq", signal, -errno("EINTR"), again);
+  b.branch("eq", signal, SIG.SIGCHLD, news);
+  b.move(b.result, signal);
+  b.branch("lt", signal, 0, broken);
+  b.syscall("kill", [child, signal], ignored);
+  b.jump(again);
+
+  b.label(news);
+  b.syscall("wait4", [child, waitStatus.at, WNOHANG + WUNTRACED, 0]);
+  b.branch("eq", b.result, 0, again);
+  b.branch("lt", b.result, 0, broken);
+  b.load(waitStatus, waitStatus.at, 4);
+  b.move(low, waitStatus);
+  b.compute("and", low, 0xff);
+  b.branch("eq", low, 0x7f, stopped); // WIFSTOPPED
+  b.jump(ended);
+  b.label(stopped);
+  stopSelf(b);
+  b.syscall("kill", [child, SIG.SIGCONT], ignored);
+  b.jump(again);
+
+  b.label(broken);
+  reportAndEnd(lowering, "wait for the child");
+  b.label(ended);
+};
