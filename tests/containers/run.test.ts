@@ -279,7 +279,8 @@ describe("limits", () => {
   });
   live("a program that is killed by somebody else has not run out of memory", () => {
     const { status, stderr } = inside("sh -c 'kill -9 $$'; exit $?", "--memory", "16m");
-    expect([status, stderr]).toEqual([137, ""]);
+    expect(status).toBe(137);
+    expect(stderr).not.toContain("out of memory"); // the shell may tell of the signal in its own words
   });
 });
 
