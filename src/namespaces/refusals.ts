@@ -114,7 +114,7 @@ export const fileHints: Hints = {
 export const enterHints = (host: Host, of: readonly Kind[]): Hints => ({
   [errno("EPERM")]:
     host.euid === 0
-      ? "this needs CAP_SYS_ADMIN in the user namespace that the others belong to, which root does not have here"
+      ? "root has no CAP_SYS_ADMIN in the user namespace that it belongs to, or may not trace the process: ls -l /proc/PID/ns tells"
       : of.includes("user")
         ? "only who made a user namespace, or root, enters it"
         : "only root may do this; who made the user namespace that it belongs to enters that, too: add --user --preserve-credentials",
