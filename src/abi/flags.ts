@@ -287,5 +287,24 @@ export const CLOSE_RANGE_CLOEXEC = 4;
 /** @see flock(2) */
 export const LOCK = { LOCK_EX: 2, LOCK_NB: 4 } as const;
 
+/** ioctl(2) on an open namespace. @see ioctl_ns(2) */
+export const NS = {
+  NS_GET_USERNS: 0xb701,
+  NS_GET_PARENT: 0xb702,
+  NS_GET_OWNER_UID: 0xb704,
+} as const;
+
+/** Which id one network namespace has for another. @see rtnetlink(7), linux/net_namespace.h */
+export const NETLINK = {
+  AF_NETLINK: 16,
+  SOCK_RAW: 3,
+  NETLINK_ROUTE: 0,
+  NLM_F_REQUEST: 1,
+  RTM_NEWNSID: 88,
+  RTM_GETNSID: 90,
+  NETNSA_NSID: 1,
+  NETNSA_FD: 3,
+} as const;
+
 /** File type bits of mknod(2) and stat(2). @see inode(7) */
 export const S = { S_IFCHR: 0o020000, S_IFREG: 0o100000, S_IFDIR: 0o040000, S_IFMT: 0o170000 } as const;
