@@ -409,11 +409,17 @@ const plantProcesses = (
   const namespace = namespaces.find((it) => it.id === id);
   if (!namespace) throw new UsageError(`not found namespace: ${id}`);
   const planted = plant<Row>();
-  const lines = new Map<number, Line<Row>>();
-  for (const pid of members(processes, namespace)) {
+  const own = new Set(members(processes, namespace));
+  const lines = new Map<number, Line<Row> | undefined>();
+  const add = (pid: number): void => {
+    if (lines.has(pid)) return;
+    // Numbers are used again: a child's may be the lower one.
+    const above = parent(pid);
+    if (own.has(above)) add(above);
     const row: Row = { namespace, pid };
-    if (isShown(row)) lines.set(pid, planted.add(row, lines.get(parent(pid))));
-  }
+    lines.set(pid, isShown(row) ? planted.add(row, lines.get(above)) : undefined);
+  };
+  own.forEach(add);
   return planted;
 };
 
