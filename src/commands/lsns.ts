@@ -2,15 +2,24 @@
 
 import { UsageError } from "../abi/errors.ts";
 import { survey, type Survey } from "../backends/namespaces.ts";
-import { users } from "../host/accounts.ts";
 import { commandLine, gatherNetworkIds, gatherProcess } from "../host/gather.ts";
 import type { Host } from "../host/host.ts";
-import { type Link, links, type Process, type Processes } from "../host/processes.ts";
+import { type Link, links, type Processes } from "../host/processes.ts";
 import { columnsOf, parseFilter, passes } from "../namespaces/filter.ts";
 import { linkOf, members, type Namespace } from "../namespaces/inventory.ts";
 import { terminalColumns } from "../sys/linux.ts";
 import { command, type Values } from "./command.ts";
+import {
+  chooseColumns,
+  type Definition,
+  definitionOf,
+  listColumns,
+  names,
+  type Row,
+  type Source,
+} from "./lsns-columns.ts";
 import { type Column, plant, renderListing, type Line, type Tree } from "./listing.ts";
+import { isUtf8, namer, remembered } from "./listing-facts.ts";
 import { print } from "./output.ts";
 
 const options = {
@@ -80,7 +89,7 @@ export const lsns = command({
     meta: {
       name: "lsns",
       description:
-        "List namespaces, or the processes in one of them, which is named by its inode number. " +
+        "List namespaces. With <namespace>, the inode number of one, list the processes in it. " +
         "Shown are those that processes are in, and, with NPROCS 0, those that only a mount or an open descriptor " +
         "keeps (PATH says which); those that live on only because others are below them show with --tree=owner, " +
         "--tree=parent and --persistent.",
@@ -95,137 +104,6 @@ export const lsns = command({
     return 0;
   },
 });
-
-// --- columns ---------------------------------------------------------------------------------------------------
-
-/** A line: a namespace and the process that stands for it, or a process of the one namespace that was asked for. */
-interface Row {
-  readonly namespace: Namespace;
-  /** The process, undefined for a namespace without any. */
-  readonly pid: number | undefined;
-}
-
-/** What columns are filled from. */
-interface Source {
-  readonly process: (pid: number) => Process | undefined;
-  readonly user: (uid: number) => string;
-  readonly command: (pid: number) => string;
-  readonly networkId: (namespace: Namespace) => string | undefined;
-  readonly separator: string;
-}
-
-type Definition = Omit<Column<Row>, "text"> & {
-  text(row: Row, source: Source): string | number | undefined;
-};
-
-const uidOf = ({ namespace, pid }: Row, { process }: Source): number | undefined =>
-  pid === undefined ? namespace.uid : process(pid)?.uid;
-
-const number = { json: "number", right: true } as const;
-const string = { json: "string" } as const;
-
-const definitions: readonly Definition[] = [
-  {
-    name: "NS",
-    description: "namespace identifier (inode number)",
-    ...number,
-    hint: 10,
-    text: ({ namespace }) => namespace.id,
-  },
-  {
-    name: "TYPE",
-    description: "kind of namespace",
-    ...string,
-    hint: 5,
-    text: ({ namespace }) => linkOf(namespace.kind),
-  },
-  {
-    name: "PATH",
-    description: "path to the namespace",
-    ...string,
-    text: ({ namespace, pid }) =>
-      pid === undefined ? namespace.path : `/proc/${pid}/ns/${linkOf(namespace.kind)}`,
-  },
-  {
-    name: "NPROCS",
-    description: "number of processes in the namespace",
-    ...number,
-    hint: 5,
-    text: ({ namespace }) => namespace.processes,
-  },
-  { name: "PID", description: "lowest PID in the namespace", ...number, hint: 5, text: ({ pid }) => pid },
-  {
-    name: "PPID",
-    description: "PPID of the PID",
-    ...number,
-    hint: 5,
-    text: ({ pid }, { process }) => (pid === undefined ? undefined : process(pid)?.parent),
-  },
-  {
-    name: "COMMAND",
-    description: "command line of the PID",
-    ...string,
-    truncate: true,
-    text: ({ pid }, { command }) => (pid === undefined ? undefined : command(pid)),
-  },
-  { name: "UID", description: "UID of the PID", ...number, text: uidOf },
-  {
-    name: "USER",
-    description: "username of the PID",
-    ...string,
-    text: (row, source) => {
-      const uid = uidOf(row, source);
-      return uid === undefined ? undefined : source.user(uid);
-    },
-  },
-  {
-    name: "NETNSID",
-    description: "namespace ID as used by network subsystem",
-    ...string,
-    right: true,
-    text: ({ namespace }, source) => (namespace.kind === "net" ? source.networkId(namespace) : undefined),
-  },
-  {
-    name: "NSFS",
-    description: "nsfs mountpoint (usually used network subsystem)",
-    ...string,
-    lines: true,
-    text: ({ namespace }, { separator }) => namespace.mounts.join(separator),
-  },
-  {
-    name: "PNS",
-    description: "parent namespace identifier (inode number)",
-    ...number,
-    hint: 10,
-    text: ({ namespace }) => namespace.parent,
-  },
-  {
-    name: "ONS",
-    description: "owner namespace identifier (inode number)",
-    ...number,
-    hint: 10,
-    text: ({ namespace }) => namespace.owner,
-  },
-];
-
-const names = definitions.map(({ name }) => name);
-
-const definitionOf = (name: string): Definition => {
-  const found = definitions.find((it) => it.name === name.toUpperCase());
-  if (!found) throw new UsageError(`unknown column: ${name}`, `the columns are ${names.join(", ")}`);
-  return found;
-};
-
-/** `-o LIST`, `-o +LIST`, `--output-all`, and what is usual. */
-const chooseColumns = ({ output, outputAll }: Options, usual: readonly string[]): Definition[] => {
-  const base = outputAll ? names : usual;
-  if (output === undefined) return base.map(definitionOf);
-  const list = output.replace(/^\+/, "");
-  if (list === "") throw new UsageError("no columns given", `the columns are ${names.join(", ")}`);
-  return [...(output.startsWith("+") ? base : []), ...list.split(",")].map(definitionOf);
-};
-
-// --- what was asked for ----------------------------------------------------------------------------------------
 
 /** As strtoul(3) reads it: space before the number, and a sign. */
 const parseNumber = (text: string, what: string, largest: number): number => {
@@ -304,7 +182,7 @@ const listNamespaces = (options: Options, operand: string | undefined, host: Hos
     {
       how: json ? "json" : raw ? "raw" : "table",
       name: "namespaces",
-      headings: !options.noheadings,
+      headings: options.noheadings ? "never" : "withLines",
       tree: treeColumn,
       width: options.notruncate ? undefined : terminalColumns(1),
       unicode: isUtf8(host),
@@ -315,29 +193,6 @@ const listNamespaces = (options: Options, operand: string | undefined, host: Hos
 const usualColumns = (types: readonly string[]): string =>
   `NS TYPE NPROCS PID USER ${types.includes("net") ? "NETNSID NSFS " : ""}COMMAND`;
 
-/** A user's name by its number, the number where it has none. */
-const namer = (host: Host): ((uid: number) => string) => {
-  let byNumber: Map<number, string> | undefined;
-  return (uid) => {
-    // The first of several lines with one number wins, as for getpwuid(3).
-    byNumber ??= new Map(
-      users(host)
-        .toReversed()
-        .map((user) => [user.uid, user.name]),
-    );
-    return byNumber.get(uid) ?? String(uid);
-  };
-};
-
-/** Several columns and rows want the same process's. */
-const remembered = <T>(read: (pid: number) => T): ((pid: number) => T) => {
-  const known = new Map<number, T>();
-  return (pid) => {
-    if (!known.has(pid)) known.set(pid, read(pid));
-    return known.get(pid)!;
-  };
-};
-
 const networkIds = (namespaces: readonly Namespace[]): Source["networkId"] => {
   const ids = gatherNetworkIds(
     namespaces.flatMap(({ kind, id, path }) => (kind === "net" && path !== undefined ? [{ id, path }] : [])),
@@ -347,14 +202,6 @@ const networkIds = (namespaces: readonly Namespace[]): Source["networkId"] => {
     return known === undefined || known >= 0 ? known?.toString() : "unassigned";
   };
 };
-
-/** Whether text for people is UTF-8. @see setlocale(3) */
-const isUtf8 = (host: Host): boolean => {
-  const locale = host.env("LC_ALL") || host.env("LC_CTYPE") || host.env("LANG") || "";
-  return /utf-?8/i.test(locale);
-};
-
-// --- lines -----------------------------------------------------------------------------------------------------
 
 interface Choice {
   readonly tree: "owner" | "parent" | "process" | undefined;
@@ -413,42 +260,13 @@ const plantProcesses = (
   const lines = new Map<number, Line<Row> | undefined>();
   const add = (pid: number): void => {
     if (lines.has(pid)) return;
+    lines.set(pid, undefined);
     // Numbers are used again: a child's may be the lower one.
     const above = parent(pid);
     if (own.has(above)) add(above);
     const row: Row = { namespace, pid };
-    lines.set(pid, isShown(row) ? planted.add(row, lines.get(above)) : undefined);
+    if (isShown(row)) lines.set(pid, planted.add(row, lines.get(above)));
   };
   own.forEach(add);
   return planted;
-};
-
-// --- the columns themselves ------------------------------------------------------------------------------------
-
-const listColumns = ({ json, raw, noheadings }: Options): string => {
-  if (json && raw) throw new UsageError("mutually exclusive arguments: --json --raw");
-  const planted = plant<Definition>();
-  for (const it of definitions) planted.add(it);
-  const type = ({ json }: Definition): string => (json === "number" ? "integer" : "string");
-  const column = (name: string, text: (it: Definition) => string, right = false): Column<Definition> => ({
-    name,
-    description: "",
-    json: "string",
-    right,
-    text,
-  });
-  return renderListing(
-    planted,
-    [
-      column("HOLDER", ({ name }) => name, true),
-      column("TYPE", (it) => (json || raw ? type(it) : `<${type(it)}>`)),
-      column("DESCRIPTION", ({ description }) => description),
-    ],
-    {
-      how: json ? "json" : raw ? "raw" : "table",
-      name: "lsns-columns",
-      headings: raw && !noheadings,
-      unicode: false,
-    },
-  );
 };

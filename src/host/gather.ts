@@ -5,7 +5,7 @@ import { decode } from "../abi/bytes.ts";
 import { HostError, StepError } from "../abi/errors.ts";
 import { errno } from "../abi/errno.ts";
 import { O } from "../abi/flags.ts";
-import { close, open, readFile } from "../sys/linux.ts";
+import { close, open, readFile, readLink } from "../sys/linux.ts";
 import {
   inodeOf,
   linkAt,
@@ -32,6 +32,8 @@ import {
   type Link,
   mountedNamespaces,
   parseNamespaceLink,
+  parseStatus,
+  type Status,
   type Process,
   type Processes,
   type Relation,
@@ -170,6 +172,19 @@ export const gatherNetworkIds = (
   }
   close(socket);
   return ids;
+};
+
+/** The namespace that this process is in, by its inode number; 0 where it cannot be seen. */
+export const ownNamespace = (link: Link): number => {
+  const target = readLink(`/proc/self/ns/${link}`);
+  return typeof target === "number" ? 0 : (parseNamespaceLink(decode(target))?.id ?? 0);
+};
+
+/** What is known of one process at length, undefined when it is gone or may not be looked at. */
+export const gatherStatus = (pid: number): Status | undefined => {
+  const status = readFile(`/proc/${pid}/status`);
+  const cgroup = readFile(`/proc/${pid}/cgroup`);
+  return status && parseStatus(pid, decode(status), cgroup ? decode(cgroup) : "");
 };
 
 /** As much of a command line as util-linux's tools take. */

@@ -23,6 +23,38 @@ export interface Process {
   readonly uid: number;
 }
 
+/** What /proc/PID/status and /proc/PID/cgroup say. @see proc_pid_status(5), cgroups(7) */
+export interface Status {
+  readonly pid: number;
+  readonly parent: number;
+  /** The effective user. */
+  readonly uid: number;
+  /** The name of the program, as the kernel keeps it: 15 bytes. */
+  readonly name: string;
+  /** Its ids from this PID namespace inwards: the first is `pid`, the last is what it itself sees. */
+  readonly ids: readonly number[];
+  /** The paths of its control groups, one for each hierarchy; that of version 2 comes last. */
+  readonly groups: readonly string[];
+}
+
+/** Parses both files; undefined for what is no status. */
+export const parseStatus = (pid: number, status: string, cgroup: string): Status | undefined => {
+  const field = (name: string): string | undefined => {
+    const at = status.startsWith(`${name}:\t`) ? 0 : status.indexOf(`\n${name}:\t`) + 1;
+    if (at === 0 && name !== "Name") return undefined;
+    return status.slice(at + name.length + 2, status.indexOf("\n", at));
+  };
+  const [name, parent, uids] = [field("Name"), field("PPid"), field("Uid")];
+  if (name === undefined || parent === undefined || uids === undefined) return undefined;
+  // A kernel without PID namespaces, and one before 4.1, has no NSpid.
+  const ids = field("NSpid")?.split("\t").map(Number) ?? [pid];
+  const groups = cgroup
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => line.slice(line.indexOf(":", line.indexOf(":") + 1) + 1));
+  return { pid, parent: Number(parent), uid: Number(uids.split("\t")[1]), name, ids, groups };
+};
+
 /** A path that leads to a namespace and keeps it alive. */
 export interface Holder {
   readonly link: Link;
