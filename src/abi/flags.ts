@@ -77,6 +77,7 @@ export const AT = {
   AT_SYMLINK_NOFOLLOW: 0x100,
   AT_REMOVEDIR: 0x200,
   AT_EMPTY_PATH: 0x1000,
+  AT_STATX_DONT_SYNC: 0x4000,
   AT_RECURSIVE: 0x8000,
 } as const;
 
@@ -287,10 +288,14 @@ export const CLOSE_RANGE_CLOEXEC = 4;
 /** @see flock(2) */
 export const LOCK = { LOCK_EX: 2, LOCK_NB: 4 } as const;
 
+/** @see statx(2) */
+export const STATX_INO = 0x100;
+
 /** ioctl(2) on an open namespace. @see ioctl_ns(2) */
 export const NS = {
   NS_GET_USERNS: 0xb701,
   NS_GET_PARENT: 0xb702,
+  NS_GET_NSTYPE: 0xb703,
   NS_GET_OWNER_UID: 0xb704,
 } as const;
 

@@ -242,8 +242,10 @@ const plantNamespaces = (found: Survey, choice: Choice): Tree<Row> => {
 };
 
 const isWanted = (it: Namespace, { pids, namespaces }: Processes, { pid, persistent }: Choice): boolean => {
-  if (persistent && it.processes > 0) return false;
-  return pid === 0 || namespaces[linkOf(it.kind)]?.[pids.indexOf(pid)] === it.id;
+  // Of kinds that nobody reads the processes are not known; they show where a tree leads to them.
+  const known = namespaces[linkOf(it.kind)];
+  if (persistent && (it.processes > 0 || known === undefined)) return false;
+  return pid === 0 || known?.[pids.indexOf(pid)] === it.id;
 };
 
 /** The processes in one namespace, below their parents. Throws {@link UsageError} where there is no such namespace. */

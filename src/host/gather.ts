@@ -7,14 +7,16 @@ import { errno } from "../abi/errno.ts";
 import { O } from "../abi/flags.ts";
 import { close, open, readFile, readLink } from "../sys/linux.ts";
 import {
+  deviceOf,
   inodeOf,
+  inodeOnDevice,
   linkAt,
   type Name,
   name,
   namespaceIn,
+  namespaceType,
   networkId,
   numberAt,
-  numberedLinkAt,
   numbersIn,
   openAt,
   openNamespace,
@@ -30,6 +32,8 @@ import { parseMountinfo } from "./mountinfo.ts";
 import {
   type Holder,
   type Link,
+  linkFlags,
+  links,
   mountedNamespaces,
   parseNamespaceLink,
   parseStatus,
@@ -54,13 +58,14 @@ export const gatherProcesses = (wanted: Wanted): { processes: Processes; holders
   const pids: number[] = [];
   const columns: number[][] = wanted.links.map(() => []);
   const holders: Holder[] = [];
+  const device = wanted.descriptors ? deviceOf(anyNamespace) : -1;
   // A plain loop over thousands: what is in it is paid for each process.
   for (const pid of numbersIn(proc)) {
     const directory = openNumbered(proc, pid);
     if (directory < 0) continue;
     pids.push(pid);
     for (let i = 0; i < names.length; i++) columns[i]!.push(namespaceAt(directory, names[i]!));
-    if (wanted.descriptors) addDescriptors(holders, directory, pid);
+    if (device >= 0) addDescriptors(holders, directory, pid, device);
     close(directory);
   }
   close(proc);
@@ -95,18 +100,29 @@ const parentOf = (directory: number): number => {
 };
 
 const descriptors = name("fd");
+const anyNamespace = name("/proc/self/ns/mnt");
 
-const addDescriptors = (holders: Holder[], process: number, pid: number): void => {
+const addDescriptors = (holders: Holder[], process: number, pid: number, device: number): void => {
   const directory = openAt(process, descriptors);
   if (directory < 0) return;
   for (const fd of numbersIn(directory)) {
-    const length = numberedLinkAt(directory, fd);
-    // Nearly all are files and sockets: only what may be a namespace becomes a string.
-    if (length <= 0 || text[0] === 0x2f || namespaceIn(length) < 0) continue;
-    const namespace = parseNamespaceLink(decode(text.slice(0, length)));
-    if (namespace) holders.push({ ...namespace, path: `/proc/${pid}/fd/${fd}`, by: "descriptor" });
+    // Not told by the link's text: of one that was opened at a mount it is that path, or what is left of it.
+    const id = inodeOnDevice(directory, fd, device);
+    if (id < 0) continue;
+    const path = `/proc/${pid}/fd/${fd}`;
+    const link = kindAt(path);
+    if (link) holders.push({ link, id, path, by: "descriptor" });
   }
   close(directory);
+};
+
+/** The kind of the namespace that a path leads to. */
+const kindAt = (path: string): Link | undefined => {
+  const fd = openNamespace(path);
+  if (fd < 0) return undefined;
+  const flag = namespaceType(fd);
+  close(fd);
+  return links.find((link) => linkFlags[link] === flag);
 };
 
 /** The namespaces that are mounted somewhere in this process's mount namespace. */

@@ -1,11 +1,24 @@
 // What is known of the processes of a machine and of the namespaces that they are in: the facts that an inventory is
 // made of, gathered in one go (gather.ts). Pure.
 
+import { CLONE } from "../abi/flags.ts";
 import type { Mount } from "./mountinfo.ts";
 
 /** The kinds of namespaces by the names of the links in /proc/PID/ns. @see namespaces(7) */
 export const links = ["mnt", "net", "ipc", "user", "pid", "uts", "cgroup", "time"] as const;
 export type Link = (typeof links)[number];
+
+/** The CLONE_NEW… bit of each. @see namespaces(7) */
+export const linkFlags: Readonly<Record<Link, number>> = {
+  mnt: CLONE.CLONE_NEWNS,
+  net: CLONE.CLONE_NEWNET,
+  ipc: CLONE.CLONE_NEWIPC,
+  user: CLONE.CLONE_NEWUSER,
+  pid: CLONE.CLONE_NEWPID,
+  uts: CLONE.CLONE_NEWUTS,
+  cgroup: CLONE.CLONE_NEWCGROUP,
+  time: CLONE.CLONE_NEWTIME,
+};
 
 /** Processes as columns: the n-th of each belongs to one process. In ascending order of their ids. */
 export interface Processes {

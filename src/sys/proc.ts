@@ -2,7 +2,7 @@
 // again, and text that is a number is read as one, with no string in between.
 
 import { cString } from "../abi/bytes.ts";
-import { AT, NETLINK, NS, O } from "../abi/flags.ts";
+import { AT, AT_FDCWD, NETLINK, NS, O, STATX_INO } from "../abi/flags.ts";
 import { address, arch, close, open, syscall } from "./linux.ts";
 
 /** A C string that stays where it is, for calls that are made again and again. */
@@ -89,9 +89,27 @@ export const readAt = (directory: number, it: Name): number => {
 export const linkAt = (directory: number, it: Name): number =>
   syscall("readlinkat", directory, it.address, textAddress, 4096);
 
-/** As {@link linkAt}, for a link with a number for a name. */
-export const numberedLinkAt = (directory: number, number: number): number =>
-  syscall("readlinkat", directory, writeDecimal(number), textAddress, 4096);
+const statx = new Uint32Array(64);
+const statxAddress = address(statx);
+
+/**
+ * The inode number of the file that a numbered link leads to, if that is on the device of `like`, as {@link deviceOf}
+ * gives it; otherwise -1. Nobody is asked who might not answer, such as the server of a network filesystem.
+ */
+export const inodeOnDevice = (directory: number, number: number, like: number): number => {
+  const name = writeDecimal(number);
+  const result = syscall("statx", directory, name, AT.AT_STATX_DONT_SYNC, STATX_INO, statxAddress);
+  // struct statx: u64 stx_ino at 32, u32 stx_dev_major at 136 and stx_dev_minor at 140.
+  return result < 0 || device() !== like ? -1 : statx[8]! + statx[9]! * 2 ** 32;
+};
+
+const device = (): number => statx[34]! * 2 ** 32 + statx[35]!;
+
+/** The device of a file, for {@link inodeOnDevice}; the negative error number where there is none. */
+export const deviceOf = (it: Name): number => {
+  const result = syscall("statx", AT_FDCWD, it.address, AT.AT_STATX_DONT_SYNC, STATX_INO, statxAddress);
+  return result < 0 ? result : device();
+};
 
 /** The inode number in what was read, `mnt:[4026531832]`; -1 where it is something else. */
 export const namespaceIn = (length: number): number => {
@@ -122,6 +140,9 @@ export const openNamespace = (path: string): number => open(path, O.O_RDONLY | O
  */
 export const relatedNamespace = (fd: number, which: "parent" | "owner"): number =>
   syscall("ioctl", fd, which === "parent" ? NS.NS_GET_PARENT : NS.NS_GET_USERNS);
+
+/** `ioctl(fd, NS_GET_NSTYPE)`: the CLONE_NEW… bit of an open namespace or the negative error number. @see ioctl_ns(2) */
+export const namespaceType = (fd: number): number => syscall("ioctl", fd, NS.NS_GET_NSTYPE);
 
 /** `ioctl(fd, NS_GET_OWNER_UID)`: who made a user namespace, or the negative error number. @see ioctl_ns(2) */
 export const ownerUid = (fd: number): number => {
