@@ -12,14 +12,14 @@ export interface ProcessEntry extends Status {
   readonly container: Membership | undefined;
 }
 
-/** All processes that /proc shows, in the order of their ids. */
-export const processes = (host: Host, links: readonly Link[]): ProcessEntry[] => {
+/** All processes that /proc shows, in the order of their ids; their control groups and containers only on demand. */
+export const processes = (host: Host, links: readonly Link[], groups: boolean): ProcessEntry[] => {
   const { pids, namespaces } = gatherProcesses({ links, descriptors: false }).processes;
-  const records = firstProcesses(host);
+  const records = groups ? firstProcesses(host) : new Map<number, string>();
   const memberships = new Map<number, Membership | undefined>();
   const statuses = new Map<number, Status>();
   for (const pid of pids) {
-    const status = gatherStatus(pid);
+    const status = gatherStatus(pid, groups);
     if (status) statuses.set(pid, status);
   }
   /** A container without limits has no groups of its own: then its first process says it for all below. */
@@ -42,7 +42,7 @@ export const processes = (host: Host, links: readonly Link[]): ProcessEntry[] =>
     if (!status) return [];
     const own: Partial<Record<Link, number>> = {};
     for (const link of links) own[link] = namespaces[link]![i]!;
-    return [{ ...status, namespaces: own, container: membership(pid) }];
+    return [{ ...status, namespaces: own, container: groups ? membership(pid) : undefined }];
   });
 };
 

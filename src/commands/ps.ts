@@ -127,9 +127,14 @@ const listProcesses = (options: Options, operands: readonly string[], host: Host
   };
 
   const needed = new Set([...columns.map(({ name }) => name), ...(condition ? columnsOf(condition) : [])]);
+  const groups =
+    !options.every ||
+    [options.container, options.cgroup, options.by].some((it) => it !== undefined) ||
+    ["ENGINE", "CONTAINER", "CGROUP"].some((it) => needed.has(it));
   const all = processes(
     host,
     operands.length ? links : links.filter((it) => it === link || needed.has(`${it}ns`.toUpperCase())),
+    groups,
   );
   const source: Source = { user: namer(host), full: options.json || options.notruncate };
   const bind = (it: Definition): Column<ProcessEntry> => ({ ...it, text: (row) => it.text(row, source) });

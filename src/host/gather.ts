@@ -196,11 +196,23 @@ export const ownNamespace = (link: Link): number => {
   return typeof target === "number" ? 0 : (parseNamespaceLink(decode(target))?.id ?? 0);
 };
 
-/** What is known of one process at length, undefined when it is gone or may not be looked at. */
-export const gatherStatus = (pid: number): Status | undefined => {
-  const status = readFile(`/proc/${pid}/status`);
-  const cgroup = readFile(`/proc/${pid}/cgroup`);
-  return status && parseStatus(pid, decode(status), cgroup ? decode(cgroup) : "");
+const statusFile = name("status");
+const groupFile = name("cgroup");
+
+/** What is known of one process at length, undefined when it is gone; its control groups only on demand. */
+export const gatherStatus = (pid: number, groups: boolean): Status | undefined => {
+  const directory = open(`/proc/${pid}`, O.O_PATH | O.O_CLOEXEC);
+  if (directory < 0) return undefined;
+  const status = textAt(directory, statusFile);
+  const group = groups ? textAt(directory, groupFile) : "";
+  close(directory);
+  return status === undefined ? undefined : parseStatus(pid, status, group ?? "");
+};
+
+/** A file below a directory as a string; undefined where it cannot be read. */
+const textAt = (directory: number, file: Name): string | undefined => {
+  const length = readAt(directory, file);
+  return length < 0 ? undefined : decode(text.subarray(0, length));
 };
 
 /** As much of a command line as util-linux's tools take. */

@@ -136,7 +136,7 @@ describe("containers", () => {
         ]);
         const [first, second, ...more] = ran.stdout.trim().split("\n");
         expect(first).toBe(`nsk ${container.id} ${container.first} 1 sh`);
-        expect(second).toMatch(new RegExp(`^nsk ${container.id} \\d+ 2 sleep$`));
+        expect(second).toMatch(new RegExp(`^nsk ${container.id} \\d+ 3 sleep$`));
         expect(more).toEqual([]);
         const listed = JSON.parse(runCommand([nsk, "ps", "--json", "--by", "container"]).stdout).processes;
         expect(listed.filter((it: { container: string }) => it.container === container.id)).toHaveLength(2);
@@ -151,7 +151,7 @@ describe("containers", () => {
             "-o",
             "cgroup,nspid",
           ]);
-          expect(group.stdout).toBe(`/nsk-${container.id} 1\n/nsk-${container.id} 2\n`);
+          expect(group.stdout).toBe(`/nsk-${container.id} 1\n/nsk-${container.id} 3\n`);
         }
       } finally {
         container.say("end");
