@@ -5,6 +5,12 @@ import { cString } from "../abi/bytes.ts";
 import { AT, AT_FDCWD, NETLINK, NS, O, STATX_INO } from "../abi/flags.ts";
 import { address, arch, close, open, syscall } from "./linux.ts";
 
+/**
+ * Memory whose address may be kept. A small typed array's own may not: it has its bytes copied elsewhere as soon as
+ * somebody wants its ArrayBuffer, which the JIT compiler does when it finds one to be constant.
+ */
+const fixed = (size: number): ArrayBuffer => new ArrayBuffer(size);
+
 /** A C string that stays where it is, for calls that are made again and again. */
 export interface Name {
   /** Keeps the memory behind the address alive. */
@@ -13,24 +19,26 @@ export interface Name {
 }
 
 export const name = (text: string): Name => {
-  const bytes = cString(text);
+  const string = cString(text);
+  const bytes = new Uint8Array(fixed(string.length));
+  bytes.set(string);
   return { bytes, address: address(bytes) };
 };
 
 const nothing = name("");
 
 /** What was read last: {@link readAt}, {@link linkAt}. */
-export const text = new Uint8Array(65536);
+export const text = new Uint8Array(fixed(65536));
 const textAddress = address(text);
 
-const stat = new Uint32Array(64);
+const stat = new Uint32Array(fixed(256));
 const statAddress = address(stat);
 
 /** `openat(directory, name, flags | O_CLOEXEC)`: a descriptor or the negative error number. */
 export const openAt = (directory: number, it: Name, flags: number = O.O_RDONLY): number =>
   syscall("openat", directory, it.address, flags | O.O_CLOEXEC);
 
-const decimal = new Uint8Array(16);
+const decimal = new Uint8Array(fixed(16));
 const decimalAddress = address(decimal);
 
 /** Where {@link decimal} begins when it holds this whole number, as a C string. */
@@ -89,7 +97,7 @@ export const readAt = (directory: number, it: Name): number => {
 export const linkAt = (directory: number, it: Name): number =>
   syscall("readlinkat", directory, it.address, textAddress, 4096);
 
-const statx = new Uint32Array(64);
+const statx = new Uint32Array(fixed(256));
 const statxAddress = address(statx);
 
 /**

@@ -1,9 +1,9 @@
 // The same command line through util-linux's lsns and through nsk's, in set-ups where nothing but the test's own
 // namespaces and processes is to be seen: the same bytes, and how it ends.
 
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect } from "bun:test";
 import { difference } from "../differences.ts";
-import { asPlain, cannotRig, type How, type Rig, startRig } from "./rig.ts";
+import { asPlain, cannotRig, type How, live, type Rig, startRig } from "./rig.ts";
 
 /** Kinds of all sorts, nested; command lines that are hard to show; namespaces that are mounted besides. */
 const ROOT = `
@@ -55,9 +55,6 @@ afterAll(() => {
   root?.end();
   plain?.end();
 });
-
-const live = (title: string, check: () => void): void =>
-  cannotRig ? test.skip(`${title} (${cannotRig})`, check) : test(title, check);
 
 /** The same on both sides; `status` must be so, lest both fail for one reason. */
 const same = (rig: () => Rig, line: string, how: How = {}, status = 0): void =>

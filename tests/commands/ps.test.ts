@@ -1,12 +1,13 @@
 // `nsk ps`: which processes are in which namespace and container, with their ids outside and inside.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { readlinkSync } from "node:fs";
 import { namespaces } from "../../src/index.ts";
 import { startContainer } from "../containers/containers.ts";
 import { testNeeding } from "../support/needs.ts";
 import { nsk, runCommand } from "../support/nsk.ts";
 import { cannotCompare } from "./libcgroup.ts";
-import { asPlain, cannotRig, PLAIN, type Rig, startRig } from "./rig.ts";
+import { asPlain, cannotRig, live, PLAIN, type Rig, startRig } from "./rig.ts";
 
 /** A PID namespace in a PID namespace, and a network namespace. */
 const SETUP = `
@@ -28,11 +29,6 @@ beforeAll(async () => {
 });
 afterAll(() => rig?.end());
 
-const live = (title: string, check: () => void): void =>
-  cannotRig ? test.skip(`${title} (${cannotRig})`, check) : test(title, check);
-
-const fill = (text: string) => text.replace(/\$(\w+)/g, (_, name: string) => rig.names[name] ?? "?");
-
 /** `nsk ps -r -n LINE` must print these lines; names of the set-up are filled in on both sides. */
 const prints = (line: string, ...lines: readonly string[]): void =>
   live(`nsk ps -r -n ${line}`, () => {
@@ -40,7 +36,7 @@ const prints = (line: string, ...lines: readonly string[]): void =>
     expect({ status, stderr, lines: stdout.split("\n").filter(Boolean) }).toEqual({
       status: 0,
       stderr: "",
-      lines: lines.map(fill),
+      lines: lines.map((it) => rig.fill(it)),
     });
   });
 
@@ -119,7 +115,11 @@ describe("containers", () => {
     testNeeding("root")(`a container of nsk's ${what}`, async () => {
       if (options.length && cannotCompare()) return;
       const container = await startContainer(
-        ["sh", "-c", "hostname; sleep 100 & echo on; read end; kill $!"],
+        [
+          "sh",
+          "-c",
+          "hostname; sleep 100 & until grep -q sleep /proc/$!/comm; do :; done; echo on; read end; kill $!",
+        ],
         options,
       );
       try {
@@ -187,6 +187,13 @@ describe("mistakes end with 1 and a line", () => {
 });
 
 describe("the API", () => {
+  test("says the same again and again, also when it has been compiled meanwhile", () => {
+    const own = ["mnt", "net", "ipc", "user", "pid", "uts", "cgroup", "time"]
+      .map((link) => Number(/\d+/.exec(readlinkSync(`/proc/self/ns/${link}`))![0]))
+      .toSorted((a, b) => a - b);
+    for (let i = 0; i < 60; i++)
+      expect(namespaces().flatMap(({ id }) => (own.includes(id) ? [id] : []))).toEqual(own);
+  });
   test("namespaces() is what this process can see", () => {
     const all = namespaces();
     const own = all.find(({ kind }) => kind === "uts")!;

@@ -1,6 +1,7 @@
 // Namespaces and processes that a test makes for itself, in a PID and mount namespace of their own with their own
 // /proc: nothing else is to be seen in there. A tool is run inside, with the same process id each time.
 
+import { test } from "bun:test";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,9 +11,15 @@ import { nsk, type Ran } from "../support/nsk.ts";
 /** Why no such thing can be made here; undefined when it can. */
 export const cannotRig = needs("root", "nsenter", "setpriv", "perl", "ip", "script", "/usr/bin/lsns");
 
+/** A test in a set-up, left out where there can be none. */
+export const live = (title: string, check: () => void): void =>
+  cannotRig ? test.skip(`${title} (${cannotRig})`, check) : test(title, check);
+
 export interface Rig {
   /** What the script of the set-up said of its namespaces and processes: `NAME=VALUE`. */
   readonly names: Readonly<Record<string, string>>;
+  /** A line with `$NAME` filled in. */
+  fill(line: string): string;
   /** The path of nsk's lsns inside. */
   readonly ours: string;
   /** Runs a shell script inside. */
@@ -112,7 +119,7 @@ export const startRig = async (setup: string, sleepers: number, names: string): 
       stderr: ran.stderr.toString(),
     };
   };
-  const filled = (line: string): string =>
+  const fill = (line: string): string =>
     line.replace(/\$(\w+)/g, (_, name: string) => found[name] ?? `no ${name} in the set-up`);
   /** A script that runs a tool and prints what it printed, its status and its errors, each with a NUL behind it. */
   const tool = (path: string, line: string, how: How): string => {
@@ -135,15 +142,16 @@ export const startRig = async (setup: string, sleepers: number, names: string): 
   const [ours, theirs] = [`${scratch}/ours`, "/usr/bin"];
   return {
     names: found,
+    fill,
     ours: `${ours}/lsns`,
     inside,
     both: (line, how = {}) => {
-      const words = `lsns ${filled(line)}`;
+      const words = `lsns ${fill(line)}`;
       const parts = inside(tool(theirs, words, how) + tool(ours, words, how)).stdout.split("\0");
       return { theirs: parse(parts.slice(0, 3)), ours: parse(parts.slice(3, 6)) };
     },
-    lsns: (line, how = {}) => parse(inside(tool(ours, `lsns ${filled(line)}`, how)).stdout.split("\0")),
-    nsk: (line, how = {}) => parse(inside(tool(ours, `nsk ${filled(line)}`, how)).stdout.split("\0")),
+    lsns: (line, how = {}) => parse(inside(tool(ours, `lsns ${fill(line)}`, how)).stdout.split("\0")),
+    nsk: (line, how = {}) => parse(inside(tool(ours, `nsk ${fill(line)}`, how)).stdout.split("\0")),
     end,
   };
 };
