@@ -27,7 +27,6 @@ const headers = (...paths: string[]): ((name: string) => number | undefined) => 
     const plain = expression
       .replace(/_IO\('(.)',\s*(\w+)\)/, (_, type, number) => `(${type.charCodeAt(0)} << 8 | ${number})`)
       .replace(/_IO\((\w+),\s*(\w+)\)/, (_, type, number) => `(${type} << 8 | ${number})`)
-      .replace(/_IO\((\w+),\s*(\w+)\)/, "($1 << 8 | $2)")
       .replace(
         /_IOW\('(.)',\s*(\w+),\s*int\)/,
         (_, type, number) => `(1 << 30 | 4 << 16 | ${type.charCodeAt(0)} << 8 | ${number})`,

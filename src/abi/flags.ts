@@ -272,8 +272,14 @@ export const NET = {
   IFF_RUNNING: 0x40,
 } as const;
 
-/** Questions to a namespace or a socket; each answers with a new descriptor. @see ioctl_nsfs(2), linux/sockios.h */
-export const NAMESPACE = { NS_GET_USERNS: 0xb701, NS_GET_PARENT: 0xb702, SIOCGSKNS: 0x894c } as const;
+/** Questions to a namespace or a socket; most answer with a new descriptor. @see ioctl_nsfs(2), linux/sockios.h */
+export const NAMESPACE = {
+  NS_GET_USERNS: 0xb701,
+  NS_GET_PARENT: 0xb702,
+  NS_GET_NSTYPE: 0xb703,
+  NS_GET_OWNER_UID: 0xb704,
+  SIOCGSKNS: 0x894c,
+} as const;
 
 /** Where a namespace's file handle is opened, and the type of such a handle. @see linux/fcntl.h, linux/exportfs.h */
 export const FD_NSFS_ROOT = -10003;
@@ -290,14 +296,6 @@ export const LOCK = { LOCK_EX: 2, LOCK_NB: 4 } as const;
 
 /** @see statx(2) */
 export const STATX_INO = 0x100;
-
-/** ioctl(2) on an open namespace. @see ioctl_ns(2) */
-export const NS = {
-  NS_GET_USERNS: 0xb701,
-  NS_GET_PARENT: 0xb702,
-  NS_GET_NSTYPE: 0xb703,
-  NS_GET_OWNER_UID: 0xb704,
-} as const;
 
 /** Which id one network namespace has for another. @see rtnetlink(7), linux/net_namespace.h */
 export const NETLINK = {

@@ -2,7 +2,7 @@
 // again, and text that is a number is read as one, with no string in between.
 
 import { cString } from "../abi/bytes.ts";
-import { AT, AT_FDCWD, NETLINK, NS, O, STATX_INO } from "../abi/flags.ts";
+import { AT, AT_FDCWD, NAMESPACE, NETLINK, O, STATX_INO } from "../abi/flags.ts";
 import { address, arch, close, open, syscall } from "./linux.ts";
 
 /**
@@ -147,14 +147,14 @@ export const openNamespace = (path: string): number => open(path, O.O_RDONLY | O
  * negative error number; EPERM for one that the caller cannot see. @see ioctl_ns(2)
  */
 export const relatedNamespace = (fd: number, which: "parent" | "owner"): number =>
-  syscall("ioctl", fd, which === "parent" ? NS.NS_GET_PARENT : NS.NS_GET_USERNS);
+  syscall("ioctl", fd, which === "parent" ? NAMESPACE.NS_GET_PARENT : NAMESPACE.NS_GET_USERNS);
 
 /** `ioctl(fd, NS_GET_NSTYPE)`: the CLONE_NEW… bit of an open namespace or the negative error number. @see ioctl_ns(2) */
-export const namespaceType = (fd: number): number => syscall("ioctl", fd, NS.NS_GET_NSTYPE);
+export const namespaceType = (fd: number): number => syscall("ioctl", fd, NAMESPACE.NS_GET_NSTYPE);
 
 /** `ioctl(fd, NS_GET_OWNER_UID)`: who made a user namespace, or the negative error number. @see ioctl_ns(2) */
 export const ownerUid = (fd: number): number => {
-  const result = syscall("ioctl", fd, NS.NS_GET_OWNER_UID, statAddress);
+  const result = syscall("ioctl", fd, NAMESPACE.NS_GET_OWNER_UID, statAddress);
   return result < 0 ? result : stat[0]!;
 };
 
