@@ -1,5 +1,6 @@
 // `bun run bench`: whole-process times beside the tools that nsk stands in for, in one run, and the memory of what
-// waits. Writes docs/benchmarks.md: what was measured, met or not.
+// waits. Writes docs/benchmarks.md: what was measured, met or not. With --lists only what lists a crowd, and nothing is
+// written.
 
 import {
   copyFileSync,
@@ -19,15 +20,12 @@ import { compile } from "./compile.ts";
 import { machine } from "./link/elf.ts";
 import { readGlibc } from "./link/glibc.ts";
 import { linkStatic } from "./link/link.ts";
+import { mark, startCrowd } from "./crowd.ts";
 import { installDependencies, installPackages, isRoot, root, run } from "./setup.ts";
 
 /** The same short search path for all: a long one costs those who search it in their own way. */
 const env = { PATH: "/usr/bin:/bin" };
 const page = join(root, "docs/benchmarks.md");
-
-/** How often everything is gone through, each time in another order, and how often each command runs in a row. */
-const rounds = 20;
-const runs = 15;
 
 interface Row {
   readonly name: string;
@@ -234,6 +232,51 @@ const timed = (stage: Stage): readonly Row[] => {
   ];
 };
 
+/** Lists of a crowded machine, which would disturb all other rows. */
+const lists = (stage: Stage): readonly Row[] => {
+  const { nsk } = programs(stage);
+  const crowd = "2,000 processes in 300 namespaces";
+  return [
+    { name: "lsns", title: `util-linux \`lsns\`, ${crowd}`, argv: ["/usr/bin/lsns"] },
+    {
+      name: "nsk lsns",
+      title: `\`nsk lsns\`, ${crowd}`,
+      argv: [nsk, "lsns"],
+      target: { ratio: 1, of: "lsns" },
+    },
+    { name: "lsns tree", title: `util-linux \`lsns -T\`, ${crowd}`, argv: ["/usr/bin/lsns", "-T"] },
+    { name: "nsk lsns tree", title: `\`nsk lsns -T\`, ${crowd}`, argv: [nsk, "lsns", "-T"] },
+    {
+      name: "ps",
+      title: `\`ps -e -o pidns,pid,ppid,args\`, ${crowd}`,
+      argv: ["/usr/bin/ps", "-e", "-o", "pidns,pid,ppid,args"],
+    },
+    {
+      name: "nsk ps",
+      title: `\`nsk ps -e -o pidns,pid,ppid,args\`, ${crowd}`,
+      argv: [nsk, "ps", "-e", "-o", "pidns,pid,ppid,args"],
+    },
+  ];
+};
+
+/** Measures lists; throws where nsk's lsns does not show of the crowd what util-linux's does. */
+const measureLists = async (stage: Stage): Promise<Map<string, number[]>> => {
+  const crowd = await startCrowd();
+  try {
+    const shown = (program: string, ...words: string[]): string =>
+      must(program, ...words)
+        .split("\n")
+        .filter((line) => line.includes(mark))
+        .join("\n");
+    for (const words of [[], ["-l"], ["-T"]])
+      if (shown("/usr/bin/lsns", ...words) !== shown(programs(stage).nsk, "lsns", ...words))
+        throw new Error(`nsk lsns ${words.join(" ")} does not show what lsns shows`);
+    return measure(stage, lists(stage), 5, 5);
+  } finally {
+    await crowd.stop();
+  }
+};
+
 const waiting = (stage: Stage): readonly Waiting[] => {
   const { nsk } = programs(stage);
   const { group, rootfs, sleepBundle } = stage;
@@ -275,8 +318,11 @@ const trial = (argv: readonly string[]): string | undefined => {
 
 const quote = (word: string): string => `'${word.replaceAll("'", `'\\''`)}'`;
 
-/** All times of all rows, in milliseconds. */
-const measure = (stage: Stage, rows: readonly Row[]): Map<string, number[]> => {
+/**
+ * All times of all rows, in milliseconds: how often everything is gone through, each time in another order, and how
+ * often each command runs in a row.
+ */
+const measure = (stage: Stage, rows: readonly Row[], rounds = 20, runs = 15): Map<string, number[]> => {
   const times = new Map<string, number[]>(rows.map(({ name }) => [name, []]));
   const result = join(stage.directory, "hyperfine.json");
   for (let round = 0; round < rounds; round++) {
@@ -502,6 +548,10 @@ const bench = async (): Promise<void> => {
     process.exit(130);
   });
   try {
+    if (process.argv.includes("--lists")) {
+      console.log(timesTable(lists(stage), await measureLists(stage), new Map()));
+      return;
+    }
     const inside = (directory: string) => ["-m", "-R", directory, "--mount-proc"];
     for (const [name, words] of [
       ["emitted", ["-U", "true"]],
@@ -524,13 +574,14 @@ const bench = async (): Promise<void> => {
       stage,
       rows.filter(({ name }) => !broken.has(name)),
     );
+    for (const [name, counted] of await measureLists(stage)) times.set(name, counted);
     const waiters = waiting(stage);
     const sizes: (number | string)[] = [];
     for (const waiter of waiters) sizes.push(await measureWaiting(waiter));
     const measured = [
       machine,
-      `${rounds} rounds of ${runs} runs each.`,
-      timesTable(rows, times, broken),
+      "20 rounds of 15 runs each, 5 of 5 of what lists a crowd.",
+      timesTable([...rows, ...lists(stage)], times, broken),
       memoryTable(waiters, sizes),
       await fileTable(stage),
     ].join("\n\n");

@@ -98,8 +98,10 @@ describe("flags", () => {
     "linux/memfd.h",
     "linux/mman.h",
     "linux/mount.h",
+    "linux/netlink.h",
     "linux/nsfs.h",
     "linux/prctl.h",
+    "linux/rtnetlink.h",
     "linux/sched.h",
     "linux/sockios.h",
     "linux/stat.h",
@@ -117,7 +119,9 @@ describe("flags", () => {
   /** The kernel knows these, but exports no header with them; the C library has its own. */
   const withoutHeader = [
     ...["MNT_FORCE", "MNT_DETACH", "MNT_EXPIRE", "UMOUNT_NOFOLLOW"],
-    ...["AF_UNIX", "AF_INET", "SOCK_STREAM", "SOCK_DGRAM", "SOCK_CLOEXEC"],
+    ...["AF_UNIX", "AF_INET", "AF_NETLINK", "SOCK_STREAM", "SOCK_DGRAM", "SOCK_RAW", "SOCK_CLOEXEC"],
+    // Enumerators of linux/net_namespace.h that count themselves.
+    ...["NETNSA_NSID", "NETNSA_FD"],
   ];
   /** Younger than the headers of Debian 12 (Linux 6.1), with the version that brought them. */
   const young = ["MFD_EXEC" /* 6.3 */, "FD_NSFS_ROOT", "FILEID_NSFS" /* 6.18 */];

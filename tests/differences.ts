@@ -179,6 +179,36 @@ export const differences = {
     what: "--kill-child takes a number; util-linux 2.38 takes names only",
     reason: "kill(1) takes both",
   },
+  "lsns-held": {
+    tool: "lsns",
+    what: "namespaces without processes, which a mount or an open descriptor holds, are listed; util-linux 2.38 cannot see them",
+    reason: "they are there, take memory and can be entered, and somebody must find them to be rid of them",
+  },
+  "lsns-hidepid": {
+    tool: "lsns",
+    what: "on a /proc mounted with hidepid=1 a plain user's own are listed; util-linux 2.38 ends with 1",
+    reason: "as with hidepid=2, which hides more: what may not be seen is left out",
+  },
+  "lsns-newline": {
+    tool: "lsns",
+    what: "a process whose name has a newline is one like others; with one util-linux 2.38 lists nothing and ends with 1",
+    reason: "any user could hide all namespaces from everybody",
+  },
+  "lsns-locale": {
+    tool: "lsns",
+    what: "the tree is drawn in UTF-8 where the locale's name says so; util-linux wants the locale to be installed too",
+    reason: "a fresh machine rarely has it, and the terminal knows UTF-8 all the same",
+  },
+  "lsns-messages": {
+    tool: "lsns",
+    what: "a mistake in -o is named; util-linux ends with 1 without a word where the list is empty",
+    reason: "an error names what is wrong",
+  },
+  "lsns-zero": {
+    tool: "lsns",
+    what: "no namespace has the number 0; util-linux 2.38 then lists all, with the columns for one",
+    reason: "a script's empty variable must not look like an answer",
+  },
 } as const satisfies Readonly<Record<string, Difference>>;
 
 /** For a test's title: `difference: REASON`. */

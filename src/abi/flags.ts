@@ -77,6 +77,7 @@ export const AT = {
   AT_SYMLINK_NOFOLLOW: 0x100,
   AT_REMOVEDIR: 0x200,
   AT_EMPTY_PATH: 0x1000,
+  AT_STATX_DONT_SYNC: 0x4000,
   AT_RECURSIVE: 0x8000,
 } as const;
 
@@ -271,8 +272,14 @@ export const NET = {
   IFF_RUNNING: 0x40,
 } as const;
 
-/** Questions to a namespace or a socket; each answers with a new descriptor. @see ioctl_nsfs(2), linux/sockios.h */
-export const NAMESPACE = { NS_GET_USERNS: 0xb701, NS_GET_PARENT: 0xb702, SIOCGSKNS: 0x894c } as const;
+/** Questions to a namespace or a socket; most answer with a new descriptor. @see ioctl_nsfs(2), linux/sockios.h */
+export const NAMESPACE = {
+  NS_GET_USERNS: 0xb701,
+  NS_GET_PARENT: 0xb702,
+  NS_GET_NSTYPE: 0xb703,
+  NS_GET_OWNER_UID: 0xb704,
+  SIOCGSKNS: 0x894c,
+} as const;
 
 /** Where a namespace's file handle is opened, and the type of such a handle. @see linux/fcntl.h, linux/exportfs.h */
 export const FD_NSFS_ROOT = -10003;
@@ -286,6 +293,21 @@ export const CLOSE_RANGE_CLOEXEC = 4;
 
 /** @see flock(2) */
 export const LOCK = { LOCK_EX: 2, LOCK_NB: 4 } as const;
+
+/** @see statx(2) */
+export const STATX_INO = 0x100;
+
+/** Which id one network namespace has for another. @see rtnetlink(7), linux/net_namespace.h */
+export const NETLINK = {
+  AF_NETLINK: 16,
+  SOCK_RAW: 3,
+  NETLINK_ROUTE: 0,
+  NLM_F_REQUEST: 1,
+  RTM_NEWNSID: 88,
+  RTM_GETNSID: 90,
+  NETNSA_NSID: 1,
+  NETNSA_FD: 3,
+} as const;
 
 /** File type bits of mknod(2) and stat(2). @see inode(7) */
 export const S = { S_IFCHR: 0o020000, S_IFREG: 0o100000, S_IFDIR: 0o040000, S_IFMT: 0o170000 } as const;

@@ -83,6 +83,7 @@ export const syscallNumbers = {
   socket: [41, 198],
   socketpair: [53, 199],
   statfs: [137, 43],
+  statx: [332, 291],
   symlinkat: [266, 36],
   umask: [95, 166],
   umount2: [166, 39],

@@ -13,6 +13,8 @@ export interface Entry {
 export const commands: Readonly<Record<string, Entry>> = {
   unshare: { group: "Namespaces", load: async () => (await import("../commands/unshare.ts")).unshare },
   nsenter: { group: "Namespaces", load: async () => (await import("../commands/nsenter.ts")).nsenter },
+  lsns: { group: "Namespaces", load: async () => (await import("../commands/lsns.ts")).lsns },
+  ps: { group: "Namespaces", load: async () => (await import("../commands/ps.ts")).ps },
   cgcreate: { group: "Control groups", load: async () => (await import("../commands/cgcreate.ts")).cgcreate },
   cgset: { group: "Control groups", load: async () => (await import("../commands/cgset.ts")).cgset },
   cgget: { group: "Control groups", load: async () => (await import("../commands/cgget.ts")).cgget },

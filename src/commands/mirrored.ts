@@ -4,6 +4,7 @@
 export const mirroredTools = [
   "unshare",
   "nsenter",
+  "lsns",
   "cgcreate",
   "cgset",
   "cgget",

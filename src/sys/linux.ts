@@ -178,3 +178,10 @@ export const isTerminal = (fd: number): boolean => {
   const termios = new Uint8Array(64);
   return syscall("ioctl", fd, TTY.TCGETS, address(termios)) === 0;
 };
+
+/** How wide the terminal behind a descriptor is, 80 where it does not know; undefined for what is none. @see ioctl_tty(2) */
+export const terminalColumns = (fd: number): number | undefined => {
+  if (!isTerminal(fd)) return undefined;
+  const size = new Uint16Array(4); // struct winsize { rows, columns, … }
+  return (syscall("ioctl", fd, TTY.TIOCGWINSZ, address(size)) === 0 && size[1]) || 80;
+};

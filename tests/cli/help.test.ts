@@ -89,6 +89,9 @@ test("nsk --help lists the commands by group", async () => {
     Namespaces:
      unshare         Run a program in new namespaces, made as the options say
      nsenter         Run a program in namespaces that are there
+     lsns            List namespaces
+     ps              List processes by namespace and container, with their ids
+                     outside and inside
 
     Control groups:
      cgcreate        Make control groups
