@@ -22,17 +22,26 @@ export const processes = (host: Host, links: readonly Link[], groups: boolean): 
     const status = gatherStatus(pid, groups);
     if (status) statuses.set(pid, status);
   }
-  /** A container without limits has no groups of its own: then its first process says it for all below. */
+  /**
+   * A container without limits has no groups of its own, and perhaps those of a container around it: then its first
+   * process says it for all below.
+   */
   const membership = (pid: number, depth = 0): Membership | undefined => {
     const status = statuses.get(pid);
     // While one reads, numbers may be used again, and parents seem to go round in a circle.
     if (!status || depth > statuses.size) return undefined;
     if (!memberships.has(pid)) {
+      const record = records.get(pid);
       const own = containerOf(status.groups);
-      const id = records.get(pid);
+      const parents = containerOf(statuses.get(status.parent)?.groups ?? []);
+      const isNew = own !== undefined && own.id !== parents?.id;
       memberships.set(
         pid,
-        own ?? (id === undefined ? membership(status.parent, depth + 1) : { engine: "nsk", id }),
+        record !== undefined
+          ? { engine: "nsk", id: record }
+          : isNew
+            ? own
+            : (membership(status.parent, depth + 1) ?? own),
       );
     }
     return memberships.get(pid);
