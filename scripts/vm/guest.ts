@@ -30,7 +30,7 @@ export interface Guest {
   readonly prepare?: string;
   /** qemu's name of the processor; `max`, all that it can emulate, unless given. */
   readonly processor?: string;
-  /** Processors, 2 unless given. */
+  /** Processors, 1 unless given: emulated ones wait for each other more than they help. */
   readonly cpus?: number;
   /** Megabytes, 1024 unless given. */
   readonly memory?: number;
@@ -104,7 +104,7 @@ const commandLine = (guest: Guest, job: string, results: string, shell: boolean)
     // qemu must not outlive a test run that was killed.
     ...[program("setpriv"), "--pdeathsig", "KILL", program("qemu-system-x86_64")],
     ...["-accel", "tcg,thread=multi", "-cpu", guest.processor ?? "max"],
-    ...["-m", String(guest.memory ?? 1024), "-smp", String(guest.cpus ?? 2)],
+    ...["-m", String(guest.memory ?? 1024), "-smp", String(guest.cpus ?? 1)],
     ...["-nodefaults", "-no-reboot", "-display", "none", "-serial", shell ? "mon:stdio" : "stdio"],
     ...["-kernel", kernel.image, "-append"],
     "console=ttyS0 quiet panic=-1 root=/dev/nvme0n1 rootwait rw rootfstype=ext4 init=/init",

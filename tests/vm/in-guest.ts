@@ -22,7 +22,7 @@ const succeeded = ({ status, stdout, stderr }: Ran): void => {
 };
 
 /** Seconds that a test may wait for its guest: the guest's own limits are shorter. */
-const WAIT = 900;
+const WAIT = 1800;
 
 /** Tests that run one after another in one guest, which is booted when the first of them is run. */
 export const inGuest = (name: string, guest: Guest, define: (it: GuestTest) => void): void =>

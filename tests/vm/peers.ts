@@ -32,7 +32,7 @@ export const peersGuest = (
           expect([status, ...counts.slice(1)]).toEqual([0, 0, 0]);
           expect(counts[0]).toBeGreaterThan(0);
         },
-        { limit: 280 },
+        { limit: 900 },
       );
   });
 };

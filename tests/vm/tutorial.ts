@@ -88,6 +88,13 @@ const ROWS: readonly Row[] = [
     seen: printed("0\n0\nroot:root\nroot:root\nalice:alice\n"),
   },
   {
+    title: "lsns | grep user: the new user namespace, with its shell",
+    typed: `su alice -c 'exec nsk unshare -U sleep 60' &
+      n=0; until nsk lsns | grep user | grep -q "$! alice"; do n=$((n + 1)); [ $n -lt 60 ]; sleep 0.1; done
+      nsk lsns | grep -c user`,
+    seen: printed("2\n"),
+  },
+  {
     title: "unshare -U --map-user=0, --map-root-user",
     typed: "nsk unshare -U --map-user=0 id -u; nsk unshare -U --map-root-user id -u",
     user: "alice",
@@ -101,6 +108,15 @@ const ROWS: readonly Row[] = [
       ls -d /run/guest`,
     seen: printed("uts-demo\nguest\n/run/guest\n"),
   },
+  {
+    title: "lsns | grep uts, nsenter -t PID -a: into the namespaces of the one that was made",
+    typed: `nsk unshare --fork --mount --uts /bin/sh -c 'mount -t tmpfs tmpfs /mnt; hostname uts-demo; sleep 60; :' &
+      n=0; until nsk lsns -t uts -n -o PID,COMMAND | grep -q sleep.60; do n=$((n + 1)); [ $n -lt 60 ]; sleep 0.1; done
+      pid=$(nsk lsns -t uts -n -o PID,COMMAND | grep sleep.60 | awk '{ print $1 }')
+      nsk nsenter -t $pid -a /bin/sh -c 'hostname; grep -c " /mnt " /proc/mounts'
+      hostname`,
+    seen: printed("uts-demo\n1\nguest\n"),
+  },
   // PID namespaces.
   {
     title: "unshare --pid --fork --mount-proc: ps shows what is inside",
@@ -109,6 +125,16 @@ const ROWS: readonly Row[] = [
       expect(status).toBe(0);
       expect(stdout).toMatch(INSIDE);
     },
+  },
+  {
+    title: "lsns -t pid, ps -e -o pidns,pid,ppid,args: the namespace and its processes from outside",
+    typed: `nsk lsns -t pid -n | wc -l
+      nsk unshare --pid --fork --mount-proc /bin/sh -c 'sleep 3600 & sleep 3601 & wait' &
+      n=0; until [ "$(nsk ps -e -o pidns,pid,ppid,args | grep -c sleep.360.$)" = 2 ]; do n=$((n + 1)); [ $n -lt 60 ]; sleep 0.1; done
+      nsk lsns -t pid -n -o NS,NPROCS | tail -n 1 | awk '{ print $2 }'
+      ns=$(nsk lsns -t pid -n -o NS | tail -n 1 | tr -d ' ')
+      nsk ps -e -o pidns,pid,ppid,args | grep -c "^ *$ns .*sleep.360.$"`,
+    seen: printed("1\n3\n2\n"),
   },
   // A running container.
   {

@@ -1,11 +1,11 @@
 // A fresh machine whose control groups are version 1 alone, as where systemd.unified_cgroup_hierarchy=0 is set.
 
 import { inGuest } from "./in-guest.ts";
-import { limits } from "./limits.ts";
+import { limits, SECOND } from "./limits.ts";
 import { tutorial } from "./tutorial.ts";
 import { delegation } from "./users.ts";
 
-inGuest("v1", { cgroups: "v1" }, (it) => {
+inGuest("v1", { cgroups: "v1", cpus: 2, prepare: `echo 0 >${SECOND}` }, (it) => {
   tutorial(it, "v1");
   limits(it, "v1");
   delegation(it, "v1");

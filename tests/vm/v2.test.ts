@@ -1,11 +1,11 @@
 // A fresh machine whose control groups are version 2 alone, as on every distribution of today.
 
 import { inGuest } from "./in-guest.ts";
-import { limits } from "./limits.ts";
+import { limits, SECOND } from "./limits.ts";
 import { tutorial } from "./tutorial.ts";
 import { delegation, users } from "./users.ts";
 
-inGuest("v2", { cgroups: "v2" }, (it) => {
+inGuest("v2", { cgroups: "v2", cpus: 2, prepare: `echo 0 >${SECOND}` }, (it) => {
   tutorial(it, "v2");
   limits(it, "v2");
   users(it);
