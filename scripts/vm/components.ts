@@ -1,7 +1,16 @@
 // What guests are made of: a Debian kernel that is unpacked but not installed, with the modules that guests load, and
 // programs with their libraries. All of it comes from Debian packages.
 
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, renameSync, rmSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { root } from "../setup.ts";
 
@@ -65,10 +74,49 @@ export const keep = (name: string, make: (path: string) => void): string => {
   return path;
 };
 
+/** An older Debian that kernels can be taken from, besides this machine's own. */
+export type Release = "bullseye";
+
+/** Debian moves a release that is no longer cared for from the first of these to the second. */
+const ARCHIVES: readonly string[] = [];
+
+/** Options of apt for a release that this machine's lists do not have: lists of its own, fetched once. */
+const aptOptions = (release: Release | undefined): string[] => {
+  if (release === undefined) return [];
+  const optionsIn = (directory: string): string[] =>
+    [
+      `Dir::Etc::SourceList=${directory}/sources.list`,
+      "Dir::Etc::SourceParts=/dev/null",
+      `Dir::State::Lists=${directory}/lists`,
+      `Dir::Cache=${directory}/cache`,
+    ].flatMap((option) => ["-o", option]);
+  const name = `apt-${release}`;
+  if (!existsSync(join(cache, name)))
+    keep(name, (made) => {
+      mkdirSync(join(made, "lists/partial"), { recursive: true });
+      mkdirSync(join(made, "cache/archives/partial"), { recursive: true });
+      const failures: unknown[] = [];
+      for (const archive of ARCHIVES)
+        try {
+          writeFileSync(
+            join(made, "sources.list"),
+            `deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ${archive} ${release} main\n`,
+          );
+          // Lists that could not be fetched are no failure for apt otherwise.
+          must(["apt-get", ...optionsIn(made), "-o", "APT::Update::Error-Mode=any", "update", "-qq"]);
+          return;
+        } catch (error) {
+          failures.push(error);
+        }
+      throw failures[0];
+    });
+  return optionsIn(join(cache, name));
+};
+
 /** `linux-image-VERSION-cloud-amd64`, the newest that apt knows of; undefined where it knows of none. */
-const newestKernel = (): string | undefined => {
+const newestKernel = (options: readonly string[] = []): string | undefined => {
   if (!Bun.which("apt-cache")) return undefined;
-  const { stdout } = Bun.spawnSync(["apt-cache", "depends", METAPACKAGE], { stderr: "ignore" });
+  const { stdout } = Bun.spawnSync(["apt-cache", ...options, "depends", METAPACKAGE], { stderr: "ignore" });
   return /Depends: (linux-image-\S+-cloud-amd64)/.exec(stdout.toString())?.[1];
 };
 
@@ -78,15 +126,16 @@ export interface Kernel {
   readonly modules: readonly string[];
 }
 
-/** The newest kernel of this machine's Debian, unpacked in the cache. */
-export const fetchKernel = (): Kernel => {
-  const name = newestKernel();
+/** The newest kernel of this machine's Debian, or of an older one, unpacked in the cache. */
+export const fetchKernel = (release?: Release): Kernel => {
+  const options = aptOptions(release);
+  const name = newestKernel(options);
   if (!name) throw new Error(`apt does not know ${METAPACKAGE}; as root: apt-get update`);
   let directory = join(cache, name);
   if (!existsSync(directory)) {
     directory = keep(name, (made) => {
       mkdirSync(made);
-      must(["apt-get", "download", "-qq", name], made);
+      must(["apt-get", ...options, "download", "-qq", name], made);
       const [deb] = [...new Bun.Glob("*.deb").scanSync(made)];
       must(["dpkg", "-x", join(made, deb!), made]);
       rmSync(join(made, deb!));

@@ -107,7 +107,8 @@ export const installInit = (tree: string, kernel: Kernel): void => {
 
 /** nsk, a static busybox and stress-ng, and nothing else: not even a libc. */
 export const minimalDisk = (kernel: Kernel): Disk => ({
-  name: "minimal",
+  // A guest with an older kernel has a disk of its own.
+  name: `minimal-${basename(kernel.image)}`,
   size: 192,
   from: [nsk, kernel.image, program("busybox"), program("stress-ng")],
   fill: (tree) => {

@@ -14,7 +14,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { fetchKernel, type Kernel, must, program } from "./components.ts";
+import { fetchKernel, type Kernel, must, program, type Release } from "./components.ts";
 import { type Disk, diskFile, minimalDisk } from "./disk.ts";
 
 /** How control groups are mounted: each as a Debian of some age does it, or not at all. */
@@ -22,6 +22,8 @@ export type Cgroups = "v2" | "v1" | "hybrid" | "none";
 
 export interface Guest {
   readonly cgroups: Cgroups;
+  /** The Debian whose kernel it gets; this machine's unless given. */
+  readonly kernel?: Release;
   /** What it starts from; {@link minimalDisk} unless given. */
   readonly disk?: (kernel: Kernel) => Disk;
   /** Files that it gets besides, by their paths there: text, or a file or folder to copy. `{ "/": folder }` works too. */
@@ -93,7 +95,7 @@ const writeJob = (directory: string, guest: Guest, scripts: readonly Script[], s
 };
 
 const commandLine = (guest: Guest, job: string, results: string, shell: boolean): string[] => {
-  const kernel = fetchKernel();
+  const kernel = fetchKernel(guest.kernel);
   const disk = (id: string, file: string, number: number, options: string): string[] => [
     "-drive",
     `if=none,id=${id},format=raw,file=${file},${options}`,

@@ -162,7 +162,7 @@ const child = (container: Container, host: Host): Step[] => {
     steps.parentDeathSignal(SIG.SIGKILL, { reason: "again: a change of user has cleared it" }),
     steps.restoreUmask(slot("umask")),
     steps.restoreSignals(mask),
-    steps.closeOnExecFrom(3, { reason: "no descriptor of the host gets in" }),
+    steps.closeFrom(3, { reason: "no descriptor of the host gets in" }),
     {
       kind: "exec",
       program: process.args[0]!,

@@ -7,7 +7,6 @@ import {
   AT_FDCWD,
   CAP,
   CLONE,
-  CLOSE_RANGE_CLOEXEC,
   type FlagTable,
   LOCK,
   MNT,
@@ -529,14 +528,9 @@ export const setCapabilities = (names: readonly (keyof typeof CAP)[], about?: Ab
   );
 };
 
-/** `close_range(first, ~0, CLOSE_RANGE_CLOEXEC)`. @see close_range(2) */
-export const closeOnExecFrom = (first: number, about?: About): CallStep =>
-  call(
-    "close_range",
-    [int(first), int(0xffffffff, "4294967295"), int(CLOSE_RANGE_CLOEXEC, "CLOSE_RANGE_CLOEXEC")],
-    "close_range",
-    about,
-  );
+/** `close_range(first, ~0, 0)`. Its flag to close on execve only is younger than the call (Linux 5.11). @see close_range(2) */
+export const closeFrom = (first: number, about?: About): CallStep =>
+  call("close_range", [int(first), int(0xffffffff, "4294967295"), int(0)], "close_range", about);
 
 /**
  * Reads a short file of counts into a buffer whose end stays 0; nothing happens where it cannot be read.
