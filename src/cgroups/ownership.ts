@@ -4,8 +4,8 @@ import type { Host } from "../host/host.ts";
 import type { CallStep } from "../plan/call.ts";
 import { chmod, chown } from "../plan/steps.ts";
 import type { Place } from "./groups.ts";
-import { below } from "./remove.ts";
 import { STATUS } from "./status.ts";
+import { neighbour } from "./tree.ts";
 
 /** -1 leaves one as it is. @see chown(2) */
 export interface Owner {
@@ -39,7 +39,7 @@ const entrances = (version: 1 | 2): readonly string[] =>
 export const planOwnership = (host: Host, places: readonly Place[], ownership: Ownership): CallStep[] => {
   if (asksForNothing(ownership)) return [];
   return places.flatMap(({ directory, hierarchy }) => {
-    const like = host.kind(directory) === "directory" ? directory : neighbour(host, directory);
+    const like = neighbour(host, directory);
     const files = (host.list(like) ?? []).filter((name) => host.kind(`${like}/${name}`) === "file");
     const about = { status: STATUS.other };
     const steps: CallStep[] = [];
@@ -62,13 +62,4 @@ export const planOwnership = (host: Host, places: readonly Place[], ownership: O
     const [first, ...rest] = steps;
     return first ? [{ ...first, reason: "who owns a file of a group may change what it says" }, ...rest] : [];
   });
-};
-
-/** A group of the same hierarchy, as near as can be. */
-const neighbour = (host: Host, directory: string): string => {
-  let parent = directory;
-  do parent = parent.slice(0, parent.lastIndexOf("/")) || "/";
-  while (parent !== "/" && host.kind(parent) !== "directory");
-  const [sibling] = below(host, parent);
-  return sibling === undefined ? parent : `${parent}/${sibling}`;
 };

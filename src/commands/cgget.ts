@@ -1,16 +1,16 @@
 // cgget(1): show settings of control groups.
 
-import { UsageError } from "../abi/errors.ts";
+import { HostError, UsageError } from "../abi/errors.ts";
 import { allPlaces, missingGroup, type Place } from "../cgroups/groups.ts";
-import { type Hierarchies, readHierarchies } from "../cgroups/hierarchies.ts";
-import { readAll, readSetting } from "../cgroups/read.ts";
+import { type Hierarchies, modeOf, readHierarchies } from "../cgroups/hierarchies.ts";
+import { readAll, readAllAs, readSetting, type Wording } from "../cgroups/read.ts";
 import { controllerOf, type Setting } from "../cgroups/settings.ts";
 import { STATUS } from "../cgroups/status.ts";
 import type { Host } from "../host/host.ts";
 import { command, type Values } from "./command.ts";
-import { print } from "./output.ts";
+import { jsonOption, print, printJson } from "./output.ts";
 
-const options = {
+export const getOptions = {
   variable: {
     type: "string",
     alias: "r",
@@ -27,10 +27,16 @@ const options = {
   all: { type: "boolean", alias: "a", description: "show the settings of all controllers" },
   n: { type: "boolean", description: "leave the names of the groups out" },
   valuesOnly: { type: "boolean", alias: "v", description: "show values only, not the names of settings" },
-  json: { type: "boolean", description: "print JSON" },
+  ...jsonOption,
 } as const;
 
-type Options = Values<typeof options>;
+const options = {
+  ...getOptions,
+  m: { type: "boolean", description: "show only whether this machine has cgroup v1, v2, or both" },
+  c: { type: "boolean", description: "show only the version of each controller" },
+} as const;
+
+type Options = Values<typeof getOptions>;
 
 export const cgget = command({
   definition: { meta: { name: "cgget", description: "Show settings of control groups." }, args: options },
@@ -39,11 +45,44 @@ export const cgget = command({
   // libcgroup's cgget ends with 1 when it is called wrongly, its other tools with 255.
   failure: 1,
   run: ({ options, operands, host }) => {
-    const groups = readGroups(options, operands, host);
-    print(options.json ? `${JSON.stringify(groupsToJson(groups), null, 2)}\n` : format(groups, options));
-    return 0;
+    if (options.m || options.c) return showVersions(options, host);
+    return showGroups(readGroups(options, operands, host), options);
   },
 });
+
+const modes = {
+  legacy: "Legacy Mode (Cgroup v1 only).",
+  hybrid: "Hybrid Mode (Cgroup v1 and v2).",
+  unified: "Unified Mode (Cgroup v2 only).",
+} as const;
+
+/** `-m` and `-c`. */
+const showVersions = ({ m, json }: { readonly m: boolean; readonly json: boolean }, host: Host): number => {
+  const hierarchies = readHierarchies(host);
+  const mode = modeOf(hierarchies);
+  if (!mode)
+    throw new HostError("no control groups are mounted", "mount them: mount -t cgroup2 none /sys/fs/cgroup");
+  const versions = hierarchies.flatMap(({ controllers, version }) =>
+    controllers.map((controller) => [controller, version] as const),
+  );
+  if (json) printJson(m ? { mode } : Object.fromEntries(versions));
+  else if (m) print(`${modes[mode]}\n`);
+  else
+    print(
+      ["#Controller\tVersion", ...versions.map((it) => it.join("\t"))].map((line) => `${line}\n`).join(""),
+    );
+  return 0;
+};
+
+/** In one of the forms that were asked for. */
+export const showGroups = (
+  groups: readonly GroupSettings[],
+  options: Pick<Options, "n" | "valuesOnly" | "json">,
+): number => {
+  if (options.json) printJson(groupsToJson(groups));
+  else print(format(groups, options));
+  return 0;
+};
 
 /** A group as it was named, and its settings. */
 export interface GroupSettings {
@@ -52,8 +91,12 @@ export interface GroupSettings {
 }
 
 /** Reads what the options ask for. */
-export const readGroups = (options: Options, operands: readonly string[], host: Host): GroupSettings[] => {
-  const { variable, g, all } = options;
+export const readGroups = (
+  { variable, g, all }: Pick<Options, "variable" | "g" | "all">,
+  operands: readonly string[],
+  host: Host,
+  wording: Wording = {},
+): GroupSettings[] => {
   const named = g.filter((spec) => spec.includes(":"));
   if (variable.length && (g.length || all)) throw new UsageError("-r cannot be given together with -g or -a");
   if (named.length && named.length < g.length)
@@ -78,7 +121,7 @@ export const readGroups = (options: Options, operands: readonly string[], host: 
   if (variable.length)
     return operands.map((group) => ({
       group,
-      settings: variable.map((name) => readSetting(host, hierarchies, group, name)),
+      settings: variable.flatMap((name) => readSetting(host, hierarchies, group, name, wording) ?? []),
     }));
   const sections = named.length
     ? byGroup(named)
@@ -86,7 +129,7 @@ export const readGroups = (options: Options, operands: readonly string[], host: 
         group,
         controllers: g.length ? g.flatMap(controllersOf) : everything(hierarchies),
       }));
-  return sections.map((section) => readSection(host, hierarchies, section, g.length > 0));
+  return sections.map((section) => readSection(host, hierarchies, section, g.length > 0, wording.version));
 };
 
 interface Section {
@@ -116,11 +159,19 @@ const readSection = (
   hierarchies: Hierarchies,
   { group, controllers }: Section,
   asked: boolean,
+  version: 1 | 2 | undefined,
 ): GroupSettings => {
   const places = allPlaces(host, hierarchies, [{ controllers, path: group }], STATUS.other);
   const there = places.filter(({ directory }) => host.kind(directory) === "directory");
   if (there.length === 0) throw noGroup(group, places, asked);
-  return { group, settings: there.flatMap((place) => readAll(host, place)) };
+  return {
+    group,
+    settings: there.flatMap((place) =>
+      version === undefined || version === place.hierarchy.version
+        ? readAll(host, place)
+        : readAllAs(host, place, version, asked ? controllers : []),
+    ),
+  };
 };
 
 const noGroup = (group: string, places: readonly Place[], asked: boolean): Error => {

@@ -98,7 +98,14 @@ test("nsk --help lists the commands by group", async () => {
      cgset           Change settings of control groups
      cgget           Show settings of control groups
      cgexec          Run a program in control groups
+     cgclassify      Move running processes into control groups
      cgdelete        Remove control groups
+     cgxset          Change settings of control groups by the names of one version
+     cgxget          Show settings of control groups by the names of one version
+     cgsnapshot      Write down the groups that are there, as a cgconfig.conf
+     cgconfigparser  Mount and make what a cgconfig.conf says
+     lscgroup        List control groups
+     lssubsys        List controllers and where they are
 
     Containers:
      run             Run a program in a container: namespaces, a root, limits and

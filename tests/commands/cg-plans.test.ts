@@ -3,6 +3,7 @@
 import { describe, expect, test } from "bun:test";
 import { HostError, UsageError } from "../../src/abi/errors.ts";
 import { planCgdelete } from "../../src/commands/cgdelete.ts";
+import { planByRules } from "../../src/commands/cgexec-rules.ts";
 import { planCgexec } from "../../src/commands/cgexec.ts";
 import { format, readGroups } from "../../src/commands/cgget.ts";
 import { planCgset } from "../../src/commands/cgset.ts";
@@ -61,7 +62,6 @@ describe("cgexec", () => {
   });
   const bad: [groups: string[], words: string[], status: number | undefined][] = [
     [["cpu:a"], [], undefined],
-    [[], ["true"], 99],
     [["cpu"], ["true"], 255],
     [["nope:a"], ["true"], 84],
     [["cpu:.."], ["true"], 255],
@@ -70,6 +70,9 @@ describe("cgexec", () => {
     test(`${["-g", ...groups, ...words].join(" ")} ends with ${status ?? "the status of bad usage"}`, () => {
       expect(failure(() => plan(groups, words)).status).toBe(status);
     });
+  test("without a group, and without rules that choose one, ends with 99", () => {
+    expect(failure(() => planByRules("nsk cgexec", ["true"], onHybrid)).status).toBe(99);
+  });
 });
 
 describe("cgset", () => {
@@ -101,8 +104,15 @@ describe("cgdelete", () => {
 });
 
 describe("cgget", () => {
-  const none = { variable: [], g: [], all: false, n: false, valuesOnly: false, json: false };
-  type Asked = Partial<Parameters<typeof readGroups>[0]>;
+  const none = {
+    variable: [] as string[],
+    g: [] as string[],
+    all: false,
+    n: false,
+    valuesOnly: false,
+    json: false,
+  };
+  type Asked = Partial<typeof none>;
   const show = (asked: Asked, operands: string[], host: Host = onHybrid): string => {
     const options = { ...none, ...asked };
     return format(readGroups(options, operands, host), options);
