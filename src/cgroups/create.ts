@@ -5,7 +5,7 @@ import type { Host } from "../host/host.ts";
 import type { CallStep } from "../plan/call.ts";
 import { mkdir, rmdir, writeFile } from "../plan/steps.ts";
 import { errno } from "../abi/errno.ts";
-import { ancestors, type Place } from "./groups.ts";
+import { ancestors, type Place, refuseMounts } from "./groups.ts";
 import { wordsOf } from "./hierarchies.ts";
 import { enableHints, makeHints } from "./hints.ts";
 import { STATUS } from "./status.ts";
@@ -37,6 +37,7 @@ const once = ({ told }: Draft, reason: string): { reason?: string } => {
 /** Makes the groups that are not there. When one cannot be made, those made before it are removed again. */
 export const planCreate = (host: Host, places: readonly Place[]): CallStep[] => {
   const on = draft(host);
+  for (const place of places) refuseMounts(host, place);
   return places.flatMap((place) => planGroup(on, place));
 };
 

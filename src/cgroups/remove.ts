@@ -6,7 +6,7 @@ import { O } from "../abi/flags.ts";
 import type { Host } from "../host/host.ts";
 import { type CallStep, slot } from "../plan/call.ts";
 import { close, open, rmdir, write } from "../plan/steps.ts";
-import { ancestors, missingGroup, type Place } from "./groups.ts";
+import { ancestors, missingGroup, type Place, refuseMounts } from "./groups.ts";
 import { wordsOf } from "./hierarchies.ts";
 import { removeHints } from "./hints.ts";
 import { STATUS } from "./status.ts";
@@ -31,6 +31,7 @@ export const planRemove = (
     }
     for (const place of there) {
       if (gone.has(place.directory)) continue;
+      refuseMounts(host, place, "tree");
       // The deepest first.
       const tree = recursive ? treeOf(host, place.directory).toReversed() : [place.directory];
       steps.push(...planTree(host, place, tree));

@@ -201,12 +201,15 @@ const planWrites = (
   }
 };
 
+/** Bytes of memory that the machine has. @see proc_meminfo(5) */
+export const memoryOf = (host: Host): bigint | undefined => {
+  const kilobytes = /^MemTotal:\s+(\d+) kB$/m.exec(host.read("/proc/meminfo") ?? "")?.[1];
+  return kilobytes === undefined ? undefined : BigInt(kilobytes) * 1024n;
+};
+
 /** What percentages and parts of processors are of. */
 const wholeOf = (host: Host, files: Files): Whole => ({
-  memory: () => {
-    const kilobytes = /^MemTotal:\s+(\d+) kB$/m.exec(host.read("/proc/meminfo") ?? "")?.[1];
-    return kilobytes === undefined ? undefined : BigInt(kilobytes) * 1024n;
-  },
+  memory: () => memoryOf(host),
   period: () => Number(files.read("cpu.cfs_period_us") ?? files.read("cpu.max")?.split(" ")[1] ?? 100_000),
 });
 
@@ -287,5 +290,6 @@ const refused = ({ name, value }: Setting): HostError =>
 /** `cpu.cfs_quota_us=200000 is cpu.max "200000 100000" on cgroup v2` */
 const noteOf = ({ name, value }: Setting, settings: readonly Setting[], version: 1 | 2): string => {
   const written = settings.map((it) => `${it.name} "${it.value}"`).join(" and ");
-  return `${name}=${value} is ${written} on cgroup v${version}`;
+  const isSame = settings.length === 1 && settings[0]!.name === name;
+  return `${name}=${value} is ${written}${isSame ? "" : ` on cgroup v${version}`}`;
 };

@@ -26,6 +26,10 @@ export const commands: Readonly<Record<string, Entry>> = {
   cgdelete: { group: "Control groups", load: async () => (await import("../commands/cgdelete.ts")).cgdelete },
   cgxset: { group: "Control groups", load: async () => (await import("../commands/cgxset.ts")).cgxset },
   cgxget: { group: "Control groups", load: async () => (await import("../commands/cgxget.ts")).cgxget },
+  cgtranslate: {
+    group: "Control groups",
+    load: async () => (await import("../commands/cgtranslate.ts")).cgtranslate,
+  },
   cgsnapshot: {
     group: "Control groups",
     load: async () => (await import("../commands/cgsnapshot.ts")).cgsnapshot,

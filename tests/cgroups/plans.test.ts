@@ -15,6 +15,28 @@ import { hybrid, limitedOnV2, v1, v2 } from "./hosts.ts";
 const placesFor = (host: Host, specs: readonly string[]) =>
   allPlaces(host, readHierarchies(host), specs.map(parseGroupSpec));
 
+describe("a path that leaves its hierarchy", () => {
+  const host = hybrid({
+    files: {
+      "/proc/self/mountinfo":
+        "32 30 0:28 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n50 32 8:1 /home /sys/fs/cgroup/cpu/a/home rw - ext4 /dev/sda1 rw\n",
+      "/sys/fs/cgroup/cpu/a/tasks": "",
+      "/sys/fs/cgroup/cpu/a/home/x/file": "",
+    },
+  });
+  const places = (spec: string) => placesOf(host, readHierarchies(host), parseGroupSpec(spec));
+  test("through a mount is refused", () => {
+    expect(() => planCreate(host, places("cpu:a/home/new"))).toThrow("leads out of its hierarchy");
+    expect(() => planRemove(host, [places("cpu:a/home/x")], false)).toThrow("leads out of its hierarchy");
+  });
+  test("is not removed with what is above it", () => {
+    expect(() => planRemove(host, [places("cpu:a")], true)).toThrow("leads out of its hierarchy");
+  });
+  test("beside a mount is nothing to refuse", () => {
+    expect(planCreate(host, places("cpu:a/homes"))).toHaveLength(1);
+  });
+});
+
 describe("making a group", () => {
   const create = (host: Host, ...specs: string[]): CallStep[] => planCreate(host, placesFor(host, specs));
 

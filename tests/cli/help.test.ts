@@ -102,6 +102,8 @@ test("nsk --help lists the commands by group", async () => {
      cgdelete        Remove control groups
      cgxset          Change settings of control groups by the names of one version
      cgxget          Show settings of control groups by the names of one version
+     cgtranslate     Show what settings of one version of control groups are on the
+                     other, and change nothing
      cgsnapshot      Write down the groups that are there, as a cgconfig.conf
      cgconfigparser  Mount and make what a cgconfig.conf says
      lscgroup        List control groups

@@ -270,6 +270,26 @@ describe("cgexec", () => {
   });
 });
 
+describe("a subtree that was given away", () => {
+  live("is its owner's to use with every tool, and nothing above it", () => {
+    const name = uniqueName();
+    const script = `
+      set -e; nsk=$1 name=$2
+      "$nsk" cgcreate -a nobody:nogroup -t nobody:nogroup -d 755 -g cpu,pids:"$name"
+      cd /; as() { setpriv --reuid nobody --regid nogroup --clear-groups "$@"; }
+      as "$nsk" cgcreate -g cpu,pids:"$name/own/deep"
+      as "$nsk" cgset -R -r cpu.shares=77 "$name/own"
+      as "$nsk" cgget -nv -r cpu.shares "$name/own/deep"
+      as "$nsk" cgexec -g cpu:"$name/own/deep" grep -o ':cpu:.*own/deep' /proc/self/cgroup
+      if as "$nsk" cgcreate -g cpu:"$name-beside" 2>/dev/null; then echo made a group beside it; fi
+      if as "$nsk" cgset -r cpu.shares=5 / 2>/dev/null; then echo changed the root; fi
+      as "$nsk" cgdelete -r cpu,pids:"$name/own"
+      "$nsk" lscgroup cpu:"$name"`;
+    const { stdout } = runShell(script, name);
+    expect(stdout).toBe(`77\n:cpu:/${name}/own/deep\ncpu:/${name}/\n`);
+  });
+});
+
 describe("cgdelete", () => {
   same("", ["cgdelete", "cpu:%"], group);
   same("with -g", ["cgdelete", "-g", "cpu:%"], group);
