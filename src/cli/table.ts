@@ -30,6 +30,8 @@ export const commands: Readonly<Record<string, Entry>> = {
     group: "Control groups",
     load: async () => (await import("../commands/cgtranslate.ts")).cgtranslate,
   },
+  top: { group: "Control groups", load: async () => (await import("../commands/top.ts")).top },
+  why: { group: "Control groups", load: async () => (await import("../commands/why.ts")).why },
   cgsnapshot: {
     group: "Control groups",
     load: async () => (await import("../commands/cgsnapshot.ts")).cgsnapshot,

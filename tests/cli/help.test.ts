@@ -104,6 +104,10 @@ test("nsk --help lists the commands by group", async () => {
      cgxget          Show settings of control groups by the names of one version
      cgtranslate     Show what settings of one version of control groups are on the
                      other, and change nothing
+     top             Show what control groups use and may use, as a tree
+     why             Say what a process is held back by: its namespaces, its control
+                     groups, the limits in force from there to the root and the one
+                     that binds, throttling, and processes killed for want of memory
      cgsnapshot      Write down the groups that are there, as a cgconfig.conf
      cgconfigparser  Mount and make what a cgconfig.conf says
      lscgroup        List control groups
