@@ -16,14 +16,18 @@ export const controllerFiles = (host: Host, directory: string, controller: strin
 /** Files that nobody can read: root opens them and gets no value, others cannot open them. */
 const writeOnly = /^devices\.(?:allow|deny)$|\.force_empty$|\.reset_stats$|^memory\.reclaim$/;
 
-/** All settings of a group that this user may open. One that has no value to read is empty. */
-export const readAll = (host: Host, { directory, controllers }: Place): Setting[] => {
+/** All settings of a group that this user may open; undefined where it is not. One that has no value to read is empty. */
+export const readAll = (host: Host, { directory, controllers }: Place): Setting[] | undefined => {
+  const names = host.list(directory);
+  if (!names) return undefined;
+  const isRoot = host.euid === 0;
   const found: Setting[] = [];
-  const names = host.list(directory) ?? [];
-  for (const controller of controllers)
+  for (const controller of controllers) {
+    const prefix = `${controller}.`;
     for (const name of names)
-      if (name.startsWith(`${controller}.`) && (host.euid === 0 || !writeOnly.test(name)))
+      if (name.startsWith(prefix) && (isRoot || !writeOnly.test(name)))
         found.push({ name, value: valueOf(host, directory, name) ?? "" });
+  }
   return found;
 };
 
@@ -49,7 +53,8 @@ export const readAllAs = (
   { hierarchy, directory, controllers }: Place,
   version: 1 | 2,
   asked: readonly string[],
-): Setting[] => {
+): Setting[] | undefined => {
+  if (host.kind(directory) !== "directory") return undefined;
   const here = hierarchy.version;
   const names = controllers.flatMap((controller) => controllerFiles(host, directory, controller));
   const both = names.filter((name) => !isOnlyOf(here, name) && nearestOn(version, name) === undefined);

@@ -59,6 +59,8 @@ const planTree = (host: Host, place: Place, tree: readonly string[]): CallStep[]
         title: `remove the group ${directory}`,
         hints: removeHints(host, children),
         status: STATUS.other,
+        // Somebody else has removed it since the plan was drawn: so it is gone, as was asked for.
+        tolerate: [errno("ENOENT")],
       }),
     ),
   ];

@@ -1,7 +1,7 @@
 // cgget(1): show settings of control groups.
 
 import { HostError, UsageError } from "../abi/errors.ts";
-import { allPlaces, missingGroup, type Place } from "../cgroups/groups.ts";
+import { allPlaces, groupDirectory, missingGroup, type Place } from "../cgroups/groups.ts";
 import { type Hierarchies, modeOf, readHierarchies } from "../cgroups/hierarchies.ts";
 import { readAll, readAllAs, readSetting, type Wording } from "../cgroups/read.ts";
 import { controllerOf, type Setting } from "../cgroups/settings.ts";
@@ -123,13 +123,18 @@ export const readGroups = (
       group,
       settings: variable.flatMap((name) => readSetting(host, hierarchies, group, name, wording) ?? []),
     }));
-  const sections = named.length
-    ? byGroup(named)
-    : operands.map((group) => ({
-        group,
-        controllers: g.length ? g.flatMap(controllersOf) : everything(hierarchies),
-      }));
-  return sections.map((section) => readSection(host, hierarchies, section, g.length > 0, wording.version));
+  const asked = g.length ? g.flatMap(controllersOf) : everything(hierarchies);
+  const sections = named.length ? byGroup(named) : operands.map((group) => ({ group, controllers: asked }));
+  // Of a thousand groups the controllers are looked up once.
+  const roots = new Map<readonly string[], readonly Place[]>();
+  return sections.map(({ group, controllers }) => {
+    let places = roots.get(controllers);
+    if (!places) {
+      places = allPlaces(host, hierarchies, [{ controllers, path: "/" }], STATUS.other);
+      roots.set(controllers, places);
+    }
+    return readSection(host, places, group, g.length ? controllers : [], wording.version);
+  });
 };
 
 interface Section {
@@ -153,48 +158,56 @@ const byGroup = (specs: readonly string[]): Section[] => {
   return [...sections].map(([group, controllers]) => ({ group, controllers }));
 };
 
-/** A group need not be in all hierarchies that are asked for, but in one. */
+/**
+ * A group in the hierarchies whose roots are given. It need not be in all of them, but in one. `asked` are the controllers
+ * that the user named.
+ */
 const readSection = (
   host: Host,
-  hierarchies: Hierarchies,
-  { group, controllers }: Section,
-  asked: boolean,
+  roots: readonly Place[],
+  group: string,
+  asked: readonly string[],
   version: 1 | 2 | undefined,
 ): GroupSettings => {
-  const places = allPlaces(host, hierarchies, [{ controllers, path: group }], STATUS.other);
-  const there = places.filter(({ directory }) => host.kind(directory) === "directory");
-  if (there.length === 0) throw noGroup(group, places, asked);
-  return {
-    group,
-    settings: there.flatMap((place) =>
+  const settings: Setting[] = [];
+  let isThere = false;
+  for (const root of roots) {
+    const place = { ...root, directory: groupDirectory(root.hierarchy, group) };
+    const found =
       version === undefined || version === place.hierarchy.version
         ? readAll(host, place)
-        : readAllAs(host, place, version, asked ? controllers : []),
-    ),
-  };
+        : readAllAs(host, place, version, asked);
+    if (!found) continue;
+    isThere = true;
+    settings.push(...found);
+  }
+  if (!isThere) throw noGroup(group, roots[0], asked.length > 0);
+  return { group, settings };
 };
 
-const noGroup = (group: string, places: readonly Place[], asked: boolean): Error => {
-  const [place] = places;
-  return place && asked
-    ? missingGroup(place, STATUS.other)
-    : new UsageError(`there is no group ${group} in any hierarchy`, undefined, STATUS.other);
+const noGroup = (group: string, root: Place | undefined, asked: boolean): Error => {
+  if (!root || !asked)
+    return new UsageError(`there is no group ${group} in any hierarchy`, undefined, STATUS.other);
+  const title = `${root.title.slice(0, root.title.indexOf(":"))}:${group}`;
+  return missingGroup({ title, directory: groupDirectory(root.hierarchy, group) }, STATUS.other);
 };
 
 /** libcgroup's format: further lines of a value are indented, and a blank line ends each group. */
 export const format = (
   groups: readonly GroupSettings[],
   { n, valuesOnly }: Pick<Options, "n" | "valuesOnly">,
-): string =>
-  groups
-    .map(({ group, settings }) => {
-      const lines = settings.map(({ name, value }) => {
-        const text = value.replaceAll("\n", "\n\t");
-        return valuesOnly ? `${text}\n` : `${name}: ${text}\n`;
-      });
-      return n ? lines.join("") : `${group}:\n${lines.join("")}\n`;
-    })
-    .join("");
+): string => {
+  let text = "";
+  for (const { group, settings } of groups) {
+    if (!n) text += `${group}:\n`;
+    for (const { name, value } of settings) {
+      if (!valuesOnly) text += `${name}: `;
+      text += `${value.includes("\n") ? value.replaceAll("\n", "\n\t") : value}\n`;
+    }
+    if (!n) text += "\n";
+  }
+  return text;
+};
 
 const groupsToJson = (groups: readonly GroupSettings[]): unknown =>
   Object.fromEntries(
