@@ -44,9 +44,10 @@ const planning = (files: Files, directory: string, planned: ReadonlyMap<string, 
 });
 
 /** The files that a group will have which is going to be made: those of one near it, with nothing in them yet. */
-const filesToBe = (host: Host, { version }: Hierarchy, directory: string): Files => {
+const filesToBe = (host: Host, { version, mountPoint }: Hierarchy, directory: string): Files => {
   const like = neighbour(host, directory);
-  const names = new Set(host.list(like));
+  // A root has fewer files than the groups below it, and is no model for them.
+  const names = new Set(like === mountPoint ? [] : host.list(like));
   const controllers = new Set([...names].map(controllerOf));
   return {
     read: () => undefined,
