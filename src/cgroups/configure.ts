@@ -3,15 +3,14 @@
 import { errno } from "../abi/errno.ts";
 import { MS } from "../abi/flags.ts";
 import { HostError } from "../abi/errors.ts";
-import { groups, parseId, users } from "../host/accounts.ts";
 import type { Host } from "../host/host.ts";
 import type { CallStep } from "../plan/call.ts";
 import { mkdir, mount, rmdir, umount } from "../plan/steps.ts";
-import type { Config, ConfiguredGroup, ConfiguredMount, Permissions } from "./config.ts";
+import type { Config, ConfiguredGroup, ConfiguredMount, PermissionPart, Permissions } from "./config.ts";
 import { type Draft, draft, planGroup } from "./create.ts";
 import { type Place, placesOf } from "./groups.ts";
 import { type Hierarchies, type Hierarchy, locate, readHierarchies } from "./hierarchies.ts";
-import type { Owner, Ownership } from "./ownership.ts";
+import { findOwner, type Owner, type Ownership, parseMode } from "./ownership.ts";
 import { STATUS } from "./status.ts";
 import { planSettings } from "./write.ts";
 
@@ -121,27 +120,10 @@ export const ownershipOf = (host: Host, { task, admin }: Permissions): Ownership
   tasksMode: mode(task.fperm),
 });
 
-const owner = (
-  host: Host,
-  { uid, gid }: { readonly uid?: string; readonly gid?: string },
-): Owner | undefined => {
-  if (uid === undefined && gid === undefined) return undefined;
-  const id = (what: string, name: string | undefined, find: () => number | undefined): number => {
-    if (name === undefined) return -1;
-    const found = find() ?? parseId(name);
-    if (found === undefined)
-      throw new HostError(`there is no ${what} '${name}'`, undefined, STATUS.badConfig);
-    return found;
-  };
-  return {
-    uid: id("user", uid, () => users(host).find((it) => it.name === uid)?.uid),
-    gid: id("group", gid, () => groups(host).find((it) => it.name === gid)?.gid),
-  };
-};
+const owner = (host: Host, { uid, gid }: PermissionPart): Owner | undefined =>
+  uid === undefined && gid === undefined ? undefined : findOwner(host, uid, gid, bad);
 
-const mode = (text: string | undefined): number | undefined => {
-  if (text === undefined) return undefined;
-  if (!/^[0-7]{1,4}$/.test(text))
-    throw new HostError(`'${text}' is no mode`, "a mode is octal, e.g. 775", STATUS.badConfig);
-  return parseInt(text, 8);
-};
+const mode = (text: string | undefined): number | undefined =>
+  text === undefined ? undefined : parseMode(text, bad);
+
+const bad = (message: string, hint?: string): HostError => new HostError(message, hint, STATUS.badConfig);

@@ -1,5 +1,6 @@
 // Giving groups to a user: who owns a group's directory and files, and who may move processes into it.
 
+import { groups, parseId, users } from "../host/accounts.ts";
 import type { Host } from "../host/host.ts";
 import type { CallStep } from "../plan/call.ts";
 import { chmod, chown } from "../plan/steps.ts";
@@ -12,6 +13,31 @@ export interface Owner {
   readonly uid: number;
   readonly gid: number;
 }
+
+/** The ids of a user and a group by name or number; one that is not named stays as it is. Throws what `fail` makes. */
+export const findOwner = (
+  host: Host,
+  user: string | undefined,
+  group: string | undefined,
+  fail: (message: string) => Error,
+): Owner => {
+  const find = (what: string, name: string | undefined, id: (name: string) => number | undefined): number => {
+    if (!name) return -1;
+    const found = id(name) ?? parseId(name);
+    if (found === undefined) throw fail(`there is no ${what} '${name}'`);
+    return found;
+  };
+  return {
+    uid: find("user", user, (name) => users(host).find((it) => it.name === name)?.uid),
+    gid: find("group", group, (name) => groups(host).find((it) => it.name === name)?.gid),
+  };
+};
+
+/** Octal permissions. Throws what `fail` makes. */
+export const parseMode = (text: string, fail: (message: string, hint: string) => Error): number => {
+  if (!/^[0-7]{1,4}$/.test(text)) throw fail(`'${text}' is no mode`, "a mode is octal, e.g. 775");
+  return parseInt(text, 8);
+};
 
 /** cgcreate's options for it. */
 export interface Ownership {

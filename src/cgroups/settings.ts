@@ -122,6 +122,10 @@ const field =
     return found && String(Math.floor(Number(found) * factor));
   };
 
+/** The length of a group's period of processor time in microseconds, by whichever name it has; the kernel's usual one without. */
+export const periodOf = ({ read }: Files): number =>
+  Number(read("cpu.cfs_period_us") ?? read("cpu.max")?.split(" ")[1] ?? 100_000);
+
 /** One tick of the clock in which version 1 counts processor time, in microseconds: USER_HZ is 100. @see times(2) */
 const TICK = 10_000;
 

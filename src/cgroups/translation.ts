@@ -2,7 +2,15 @@
 
 import { HostError } from "../abi/errors.ts";
 import { inTranslationOrder } from "./order.ts";
-import { controllerOf, type Files, isOnlyOf, type Setting, settings, translate } from "./settings.ts";
+import {
+  controllerOf,
+  type Files,
+  isOnlyOf,
+  periodOf,
+  type Setting,
+  settings,
+  translate,
+} from "./settings.ts";
 import { STATUS } from "./status.ts";
 import { inKernelUnits, type Whole } from "./units.ts";
 import { nearestOn } from "./unmappable.ts";
@@ -30,10 +38,7 @@ export const translateAlone = (
     // The weights of the scheduler BFQ stand beside the usual ones under their own names.
     has: (name) => !name.includes(".bfq."),
   };
-  const whole: Whole = {
-    memory,
-    period: () => Number(files.read("cpu.cfs_period_us") ?? files.read("cpu.max")?.split(" ")[1] ?? 100_000),
-  };
+  const whole: Whole = { memory, period: () => periodOf(files) };
   return inTranslationOrder(wanted).map(({ name, value }) => {
     const from = { name, value: inKernelUnits(name, value, whole) };
     const own = version ?? (isOnlyOf(2, name) || nearestOn(1, name) !== undefined ? 2 : 1);

@@ -11,7 +11,7 @@ import { type Hierarchies, type Hierarchy, locate } from "./hierarchies.ts";
 import { settingHints } from "./hints.ts";
 import { missingController } from "./missing.ts";
 import { inTranslationOrder, inWriteOrder } from "./order.ts";
-import { controllerOf, type Files, isOnlyOf, type Setting, translate } from "./settings.ts";
+import { controllerOf, type Files, isOnlyOf, periodOf, type Setting, translate } from "./settings.ts";
 import { STATUS } from "./status.ts";
 import { neighbour, treeOf } from "./tree.ts";
 import { inKernelUnits, type Whole } from "./units.ts";
@@ -211,7 +211,7 @@ export const memoryOf = (host: Host): bigint | undefined => {
 /** What percentages and parts of processors are of. */
 const wholeOf = (host: Host, files: Files): Whole => ({
   memory: () => memoryOf(host),
-  period: () => Number(files.read("cpu.cfs_period_us") ?? files.read("cpu.max")?.split(" ")[1] ?? 100_000),
+  period: () => periodOf(files),
 });
 
 /** One write. A file that cannot be opened and a value that is refused have statuses of their own in libcgroup. */

@@ -1,8 +1,7 @@
 // The options that say to whom groups belong: cgcreate's, and cgconfigparser's for groups whose file does not say.
 
 import { UsageError } from "../abi/errors.ts";
-import type { Owner, Ownership } from "../cgroups/ownership.ts";
-import { groups, parseId, users } from "../host/accounts.ts";
+import { findOwner, type Owner, type Ownership, parseMode } from "../cgroups/ownership.ts";
 import type { Host } from "../host/host.ts";
 import type { OptionTable, Values } from "./command.ts";
 
@@ -40,21 +39,9 @@ export const ownershipOf = (options: Values<typeof ownershipOptions>, host: Host
 /** `user:group`, either part by name or number; a missing part leaves that one as it is. */
 const owner = (text: string | undefined, host: Host): Owner | undefined => {
   if (text === undefined) return undefined;
-  const [user = "", group = ""] = text.split(":");
-  const id = (what: string, name: string, find: () => number | undefined): number => {
-    if (name === "") return -1;
-    const found = find() ?? parseId(name);
-    if (found === undefined) throw new UsageError(`there is no ${what} '${name}'`);
-    return found;
-  };
-  return {
-    uid: id("user", user, () => users(host).find((it) => it.name === user)?.uid),
-    gid: id("group", group, () => groups(host).find((it) => it.name === group)?.gid),
-  };
+  const [user, group] = text.split(":");
+  return findOwner(host, user, group, (message) => new UsageError(message));
 };
 
-const mode = (text: string | undefined): number | undefined => {
-  if (text === undefined) return undefined;
-  if (!/^[0-7]{1,4}$/.test(text)) throw new UsageError(`'${text}' is no mode`, "a mode is octal, e.g. 775");
-  return parseInt(text, 8);
-};
+const mode = (text: string | undefined): number | undefined =>
+  text === undefined ? undefined : parseMode(text, (message, hint) => new UsageError(message, hint));
