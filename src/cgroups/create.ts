@@ -99,6 +99,10 @@ const planCpuset = (on: Draft, directory: string, above: readonly string[]): Cal
     return [open, { ...write, tolerate: [errno("EACCES")] }, close];
   });
 
+/** Has a directory of version 2 hand controllers on to the groups below it. */
+export const planHandOn = (host: Host, directory: string, controllers: readonly string[]): CallStep[] =>
+  planEnable(draft(host), directory, controllers, false);
+
 /** Has `directory` hand on those controllers that it does not yet. */
 const planEnable = (
   on: Draft,

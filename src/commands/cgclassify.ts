@@ -12,6 +12,7 @@ import type { Plan } from "../plan/plan.ts";
 import { carryOutHere, explainOption } from "./carry-out.ts";
 import { stickyDescription } from "./cgexec.ts";
 import { command } from "./command.ts";
+import { defaultScopeOption } from "./default-scope.ts";
 
 const options = {
   g: {
@@ -22,6 +23,7 @@ const options = {
   },
   sticky: { type: "boolean", description: stickyDescription },
   cancelSticky: { type: "boolean", description: "likewise" },
+  ...defaultScopeOption,
   ...explainOption,
 } as const;
 

@@ -11,6 +11,7 @@ import type { Plan } from "../plan/plan.ts";
 import { programCandidates } from "../plan/program.ts";
 import { carryOut, planOptions } from "./carry-out.ts";
 import { command } from "./command.ts";
+import { defaultScopeOption } from "./default-scope.ts";
 
 export const stickyDescription =
   "accepted for libcgroup's sake; it speaks to the daemon cgred, which nsk does not use";
@@ -23,6 +24,11 @@ const options = {
     description:
       "a group to run in, in the hierarchies of these controllers; * is all of them. Without any, /etc/cgrules.conf chooses",
   },
+  c: {
+    type: "boolean",
+    description: "ask systemd for a scope to run in, which needs no root; -g is a group inside of it then",
+  },
+  ...defaultScopeOption,
   sticky: { type: "boolean", description: stickyDescription },
   ...planOptions,
 } as const;
@@ -33,7 +39,14 @@ export const cgexec = command({
   // libcgroup's cgexec ends with 1 when it is called wrongly, its other tools with 255.
   failure: 1,
   run: async ({ options, operands, host, name }) => {
-    const { g } = options;
+    const { g, c } = options;
+    if (c) {
+      if (operands.length === 0) throw noProgram();
+      if (options.explain !== undefined || options.emit !== undefined)
+        throw new UsageError("-c goes with neither --explain nor --emit: systemd has to be asked first");
+      const join = await (await import("./scope.ts")).planInScope(host, g);
+      return carryOut(planProgram(name, join, operands, host), options, host);
+    }
     // The way that is taken as a rule does not pay for the rules.
     const plan =
       g.length || operands.length === 0
@@ -52,9 +65,12 @@ export const planCgexec = (
 ): Plan => {
   const specs: GroupSpec[] = [];
   for (const group of groups) specs.push(parseGroupSpec(group));
-  if (words.length === 0) throw new UsageError("no program is given", "e.g. nsk cgexec -g cpu:limited sh");
+  if (words.length === 0) throw noProgram();
   return planProgram(name, planJoin(host, allPlaces(host, readHierarchies(host), specs)), words, host);
 };
+
+const noProgram = (): UsageError =>
+  new UsageError("no program is given", "e.g. nsk cgexec -g cpu:limited sh");
 
 /** What was joined, and the program behind it. */
 export const planProgram = (

@@ -8,6 +8,7 @@ import { controllerOf, type Setting } from "../cgroups/settings.ts";
 import { STATUS } from "../cgroups/status.ts";
 import type { Host } from "../host/host.ts";
 import { command, type Values } from "./command.ts";
+import { defaultScopeOption } from "./default-scope.ts";
 import { jsonOption, print, printJson } from "./output.ts";
 
 export const getOptions = {
@@ -27,6 +28,7 @@ export const getOptions = {
   all: { type: "boolean", alias: "a", description: "show the settings of all controllers" },
   n: { type: "boolean", description: "leave the names of the groups out" },
   valuesOnly: { type: "boolean", alias: "v", description: "show values only, not the names of settings" },
+  ...defaultScopeOption,
   ...jsonOption,
 } as const;
 

@@ -10,6 +10,7 @@ import type { Plan } from "../plan/plan.ts";
 import { writeAll } from "../sys/linux.ts";
 import { carryOutHere, explainOption, type PlanChoice } from "./carry-out.ts";
 import { command } from "./command.ts";
+import { defaultScopeOption } from "./default-scope.ts";
 
 export const setOptions = {
   variable: {
@@ -25,6 +26,7 @@ export const setOptions = {
     valueHint: "group",
     description: "copy the settings of this group",
   },
+  ...defaultScopeOption,
   ...explainOption,
 } as const;
 

@@ -5,6 +5,7 @@ import { readHierarchies } from "../cgroups/hierarchies.ts";
 import { listAll, type ListedGroup, listNamed } from "../cgroups/list.ts";
 import type { Host } from "../host/host.ts";
 import { command } from "./command.ts";
+import { defaultScopeOption } from "./default-scope.ts";
 import { jsonOption, print, printJson } from "./output.ts";
 
 const options = {
@@ -14,6 +15,7 @@ const options = {
     valueHint: "controllers:path",
     description: "a group to list, with those below it (-g may be left out)",
   },
+  ...defaultScopeOption,
   ...jsonOption,
 } as const;
 
