@@ -3,6 +3,7 @@
 
 import type { BusValue } from "../abi/dbus.ts";
 import { HostError, StepError } from "../abi/errors.ts";
+import { STATUS } from "../cgroups/status.ts";
 import type { Host } from "../host/host.ts";
 import { type Bus, connectBus } from "../sys/bus.ts";
 
@@ -48,6 +49,7 @@ const connect = (host: Host): { bus: Bus; isDaemon: boolean } => {
     host.euid === 0
       ? "leave -c out: without systemd groups are made by mkdir(2)"
       : "log in as this user (su does not), or: loginctl enable-linger USER",
+    STATUS.other,
   );
 };
 
@@ -81,9 +83,14 @@ export const startScope = async (host: Host, { name, slice, pids }: Scope): Prom
         { type: "a(sa(sv))", value: [] },
       ],
     });
-    if (typeof answer === "number") throw new StepError(`ask systemd for ${name}`, -answer);
+    if (typeof answer === "number")
+      throw new StepError(`ask systemd for ${name}`, -answer, undefined, STATUS.other);
     if (answer.error !== undefined)
-      throw new HostError(`systemd does not make ${name}: ${answer.text ?? answer.error}`, undefined);
+      throw new HostError(
+        `systemd does not make ${name}: ${answer.text ?? answer.error}`,
+        undefined,
+        STATUS.other,
+      );
   } finally {
     bus.close();
   }
@@ -93,7 +100,11 @@ export const startScope = async (host: Host, { name, slice, pids }: Scope): Prom
     if (path !== undefined) return path;
     await new Promise((done) => setTimeout(done, EVERY));
   }
-  throw new HostError(`systemd has not moved ${pids[0]} to ${name}`, `journalctl -u ${name} may say why`);
+  throw new HostError(
+    `systemd has not moved ${pids[0]} to ${name}`,
+    `journalctl -u ${name} may say why`,
+    STATUS.other,
+  );
 };
 
 /** Milliseconds between two looks, and how many there are: ten seconds. */
