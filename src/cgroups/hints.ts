@@ -48,7 +48,7 @@ export const removeHints = (host: Host, below: readonly string[]): Hints => ({
 const ancestorHint = (host: Host): string =>
   `a plain user moves a process only within a group that is hers or his, from below it to below it (cgroups(7), delegation): ${
     host.kind("/run/systemd/system") === "directory"
-      ? "begin in one: systemd-run --user --scope -p Delegate=yes $SHELL"
+      ? "systemd-run --user --scope -p MemoryMax=64M PROGRAM, or nsk cgexec -c -g memory:NAME PROGRAM"
       : "root puts the shell there first: nsk cgclassify -g … $$"
   }`;
 

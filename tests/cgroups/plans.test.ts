@@ -129,6 +129,20 @@ describe("making a group", () => {
     expect(steps[2]!.tolerate).toEqual([errno("EACCES")]);
   });
 
+  test("of version 2 below one that holds processes is refused, also where the kernel would make it threaded", () => {
+    const held = {
+      ...limitedOnV2,
+      "/sys/fs/cgroup/limited/cgroup.procs": "12\n",
+      "/proc/12/comm": "sleep\n",
+    };
+    const host = v2({ files: { ...held, "/sys/fs/cgroup/limited/cgroup.type": "domain\n" } });
+    expect(() => create(host, "pids:limited/a")).toThrow("/sys/fs/cgroup/limited cannot hand on pids");
+    // With others the kernel says so itself, and a threaded group is meant to be one.
+    expect(create(host, "memory,pids:limited/a")).not.toEqual([]);
+    const threaded = v2({ files: { ...held, "/sys/fs/cgroup/limited/cgroup.type": "domain threaded\n" } });
+    expect(create(threaded, "pids:limited/a")).not.toEqual([]);
+  });
+
   test("gives each reason once", () => {
     const reasons = create(v2(), "cpu:a/b", "cpu:c/d").flatMap(({ reason }) => reason ?? []);
     expect(reasons).toHaveLength(2);
