@@ -1,6 +1,6 @@
 // Giving groups to a user: who owns a group's directory and files, and who may move processes into it.
 
-import { groups, parseId, users } from "../host/accounts.ts";
+import { groupByName, parseId, userByName } from "../host/accounts.ts";
 import type { Host } from "../host/host.ts";
 import type { CallStep } from "../plan/call.ts";
 import { chmod, chown } from "../plan/steps.ts";
@@ -28,8 +28,8 @@ export const findOwner = (
     return found;
   };
   return {
-    uid: find("user", user, (name) => users(host).find((it) => it.name === name)?.uid),
-    gid: find("group", group, (name) => groups(host).find((it) => it.name === name)?.gid),
+    uid: find("user", user, userByName(host)),
+    gid: find("group", group, groupByName(host)),
   };
 };
 

@@ -6,6 +6,7 @@ import { bytes } from "../cgroups/top.ts";
 import { type Limit, processors, readWhy, type Why } from "../cgroups/why.ts";
 import { userName } from "../host/accounts.ts";
 import type { Host } from "../host/host.ts";
+import { links } from "../host/processes.ts";
 import { command } from "./command.ts";
 import { jsonOption, print, printJson } from "./output.ts";
 
@@ -62,11 +63,9 @@ export const readStory = (host: Host, pid: string): Story => {
   };
 };
 
-const kinds = ["mnt", "uts", "ipc", "pid", "net", "user", "cgroup", "time"] as const;
-
 const namespacesOf = (host: Host, pid: string): Story["namespaces"] => {
   const found: Record<string, { id: string; shared: boolean }> = {};
-  for (const kind of kinds) {
+  for (const kind of links) {
     const id = host.link(`/proc/${pid}/ns/${kind}`);
     if (id !== undefined) found[kind] = { id, shared: id === host.link(`/proc/self/ns/${kind}`) };
   }
