@@ -1,9 +1,8 @@
 // The groups of a host, as lscgroup shows them.
 
 import type { Host } from "../host/host.ts";
-import { type GroupSpec, placesOf, relativePath } from "./groups.ts";
-import { missingGroup } from "./groups.ts";
-import { type Hierarchies, type Hierarchy } from "./hierarchies.ts";
+import { type GroupSpec, missingGroup, placesOf, relativePath } from "./groups.ts";
+import type { Hierarchies, Hierarchy } from "./hierarchies.ts";
 import { STATUS } from "./status.ts";
 import { treeOf } from "./tree.ts";
 

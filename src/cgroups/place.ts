@@ -6,7 +6,7 @@ import { type Config, parseConfig } from "./config.ts";
 import { ownershipOf, planConfigured } from "./configure.ts";
 import { draft, planGroup } from "./create.ts";
 import { type Place, placesOf } from "./groups.ts";
-import { type Hierarchies } from "./hierarchies.ts";
+import type { Hierarchies } from "./hierarchies.ts";
 import { planOwnership } from "./ownership.ts";
 import { expandDestination, isTemplate, type Rule, rulesFor, type Subject } from "./rules.ts";
 
