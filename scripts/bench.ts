@@ -357,6 +357,108 @@ const measure = (stage: Stage, rows: readonly Row[], rounds = 20, runs = 15): Ma
   return times;
 };
 
+/** The same work on many groups, by libcgroup's tool and by nsk. */
+interface ManyGroups {
+  readonly title: string;
+  /** How many groups there are, below one that both get by its name. */
+  readonly groups: number;
+  /** The commands of libcgroup, one after the other, and nsk's one. */
+  readonly peer: (group: string) => readonly (readonly string[])[];
+  readonly nsk: (group: string) => readonly string[];
+  /** At most so many times what libcgroup takes. */
+  readonly target: number;
+}
+
+const below = (group: string, count: number): string[] =>
+  Array.from({ length: count }, (_, i) => `${group}/g${i}`);
+
+const tenSettings = Array.from({ length: 5 }, (_, i) => [
+  "-r",
+  `cpu.shares=${500 + i}`,
+  "-r",
+  `cpu.cfs_quota_us=${50_000 + 1000 * i}`,
+]).flat();
+
+const manyGroups: readonly ManyGroups[] = [
+  {
+    title: "`lscgroup` over 5,000 groups",
+    groups: 5000,
+    peer: () => [["lscgroup"]],
+    nsk: () => ["lscgroup"],
+    target: 1,
+  },
+  {
+    title: "`cgget -a` of 1,000 groups",
+    groups: 1000,
+    peer: (group) => [["cgget", "-a", ...below(group, 1000)]],
+    nsk: (group) => ["cgget", "-a", ...below(group, 1000)],
+    target: 1,
+  },
+  {
+    title: "`cgdelete -r` of 5,000 groups",
+    groups: 5000,
+    peer: (group) => [["cgdelete", "-r", `cpu:${group}`]],
+    nsk: (group) => ["cgdelete", "-r", `cpu:${group}`],
+    target: 1,
+  },
+  {
+    title: "`cgset -r` of 10 settings on 100 groups, in one call; libcgroup called 100 times",
+    groups: 100,
+    peer: (group) => below(group, 100).map((name) => ["cgset", ...tenSettings, name]),
+    nsk: (group) => ["cgset", ...tenSettings, ...below(group, 100)],
+    target: 0.5,
+  },
+];
+
+/** How often each is done, turn about. */
+const groupRuns = 7;
+
+/** Medians in milliseconds: libcgroup's and nsk's. */
+const measureGroups = (stage: Stage, it: ManyGroups): { peer: number; own: number } => {
+  const group = `${stage.group}-many`;
+  const directory = `/sys/fs/cgroup/cpu/${group}`;
+  const make = (): void => {
+    mkdirSync(directory, { recursive: true });
+    for (const name of below(directory, it.groups)) mkdirSync(name, { recursive: true });
+  };
+  const time = (commands: readonly (readonly string[])[]): number => {
+    make();
+    const start = performance.now();
+    for (const argv of commands) {
+      const { exitCode, stderr } = Bun.spawnSync([...argv], { env, stdout: "ignore", stderr: "pipe" });
+      if (exitCode !== 0) throw new Error(`${argv.slice(0, 3).join(" ")} failed: ${stderr}`);
+    }
+    return performance.now() - start;
+  };
+  const [peer, own]: [number[], number[]] = [[], []];
+  try {
+    for (let run = 0; run < groupRuns; run++) {
+      peer.push(time(it.peer(group).map(([tool, ...args]) => [`/usr/bin/${tool}`, ...args])));
+      own.push(time([[programs(stage).nsk, ...it.nsk(group)]]));
+    }
+  } finally {
+    Bun.spawnSync([programs(stage).nsk, "cgdelete", "-r", `cpu:${group}`], { env, stderr: "ignore" });
+  }
+  return { peer: median(peer), own: median(own) };
+};
+
+const groupsTable = (stage: Stage): string =>
+  table(
+    ["many groups", "libcgroup, median ms", "nsk, median ms", "target", "measured", ""],
+    manyGroups.map((it) => {
+      const { peer, own } = measureGroups(stage, it);
+      const ratio = own / peer;
+      return [
+        it.title,
+        peer.toFixed(0),
+        own.toFixed(0),
+        `≤ ${it.target} × libcgroup`,
+        ratio.toFixed(2),
+        met(ratio <= it.target),
+      ];
+    }),
+  );
+
 const quantile = (values: readonly number[], q: number): number => {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))]!;
@@ -584,6 +686,8 @@ const bench = async (): Promise<void> => {
       timesTable([...rows, ...lists(stage)], times, broken),
       memoryTable(waiters, sizes),
       await fileTable(stage),
+      `${groupRuns} runs each, turn about, with output to /dev/null.`,
+      groupsTable(stage),
     ].join("\n\n");
     write(measured);
     console.log(`${measured}\n\nwritten to docs/benchmarks.md`);

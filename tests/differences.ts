@@ -103,6 +103,51 @@ export const differences = {
     what: "a group or controller that is not there is an error (96) with -g and -a too; libcgroup shows an empty group and ends with 0",
     reason: "a script must be able to tell; with -r libcgroup does so itself",
   },
+  "lscgroup-lists": {
+    tool: "lscgroup",
+    what: "lists the groups of all controllers that cpu,pids:path names; libcgroup those of the first",
+    reason: "the other tools take lists",
+  },
+  "lscgroup-missing": {
+    tool: "lscgroup",
+    what: "a group that is not there ends with 82; libcgroup prints nothing and ends with 0",
+    reason: "a script must be able to tell",
+  },
+  "lssubsys-unknown": {
+    tool: "lssubsys",
+    what: "a controller that does not exist ends with 84; libcgroup prints nothing and ends with 0",
+    reason: "a script must be able to tell",
+  },
+  "lssubsys-hybrid": {
+    tool: "lssubsys",
+    what: "shows the hierarchies of a host with a part in version 2, and version 2 itself; libcgroup 2.0.2 ends with 82",
+    reason: "that is what it is for",
+  },
+  "cgsnapshot-settings": {
+    tool: "cgsnapshot",
+    what: "without -b leaves out what cannot be loaded again: counters, empty values, what acts when it is written. libcgroup has a file for that, and fails where it is not there; it shows read-only files of pids and freezer",
+    reason: "a snapshot is there to be loaded",
+  },
+  "cgconfigparser-all-or-nothing": {
+    tool: "cgconfigparser",
+    what: "groups that were made are removed again when a later setting fails",
+    reason: "nothing half-made is left behind",
+  },
+  "cgconfigparser-mounted": {
+    tool: "cgconfigparser",
+    what: "a mount that is there already is no error, nor one that cgroup v2 makes needless; libcgroup ends with 101",
+    reason: "what was asked for is so, and cgsnapshot writes mounts down",
+  },
+  "cgclassify-threads": {
+    tool: "cgclassify",
+    what: "a process with several threads moves as a whole on version 1; libcgroup moves its first thread",
+    reason: "the manual page says that processes are moved",
+  },
+  "cgrules-template": {
+    tool: "cgexec",
+    what: "makes the group that a rule with a template names; libcgroup 2.0.2 ends of SIGSEGV",
+    reason: "the manual page promises it",
+  },
   "removed-directory": {
     tool: "a program run directly",
     what: "from a working directory that has been removed nsk does not start",

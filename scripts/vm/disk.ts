@@ -139,16 +139,33 @@ const PEERS = [
 const release = (): string =>
   /^VERSION_CODENAME=(\w+)$/m.exec(readFileSync("/etc/os-release", "utf8"))?.[1] ?? "stable";
 
-/** A Debian with the peers, in a directory of the cache: a minute's work, done once. */
-const peersTree = (): string => {
-  const name = `peers-${release()}-${Bun.hash(PEERS.join(" ")).toString(16)}`;
+/** A Debian with these packages, in a directory of the cache: a minute's work, done once. */
+const debianTree = (kind: string, packages: readonly string[]): string => {
+  const name = `${kind}-${release()}-${Bun.hash(packages.join(" ")).toString(16)}`;
   const tree = join(cache, name);
   if (existsSync(tree)) return tree;
   return keep(name, (made) => {
-    const include = `--include=${PEERS.join(",")}`;
+    const include = `--include=${packages.join(",")}`;
     must([program("mmdebstrap"), "--quiet", "--mode=root", "--variant=apt", include, release(), made]);
   });
 };
+
+const SYSTEMD = ["systemd", "systemd-sysv", "dbus", "dbus-user-session", "libpam-systemd", "util-linux"];
+
+/** A Debian that systemd can start, with a manager for alice. Made by root alone. */
+export const systemdDisk = (kernel: Kernel): Disk => ({
+  name: "systemd",
+  size: 800,
+  from: [nsk, kernel.image],
+  fill: (tree) => {
+    must(["cp", "-al", `${debianTree("systemd", SYSTEMD)}/.`, tree]);
+    installInit(tree, kernel);
+    install(tree, nsk, "usr/local/bin/nsk");
+    // PAM lets in nobody without a line there; "*" is no password.
+    const shadow = readFileSync(join(tree, "etc/shadow"), "utf8");
+    write(tree, "etc/shadow", `${shadow}alice:*:19000:0:99999:7:::\n`, 0o640);
+  },
+});
 
 /** What of the project its tests need, in the guest's {@link PROJECT}. */
 const PARTS = ["src", "tests", "scripts", "package.json", "bunfig.toml", "tsconfig.json"];
@@ -169,7 +186,7 @@ export const peersDisk = (kernel: Kernel): Disk => {
     size: 1600,
     from: [nsk, kernel.image, process.execPath, join(root, "bun.lock"), ...files],
     fill: (tree) => {
-      must(["cp", "-al", `${peersTree()}/.`, tree]);
+      must(["cp", "-al", `${debianTree("peers", PEERS)}/.`, tree]);
       installInit(tree, kernel);
       install(tree, nsk, "usr/local/bin/nsk");
       install(tree, process.execPath, "usr/local/bin/bun");
@@ -185,7 +202,7 @@ export const peersDisk = (kernel: Kernel): Disk => {
 export const prepareGuests = (): void => {
   const kernel = fetchKernel();
   diskFile(minimalDisk(kernel));
-  if (isRoot()) diskFile(peersDisk(kernel));
+  if (isRoot()) for (const disk of [peersDisk, systemdDisk]) diskFile(disk(kernel));
 };
 
 /** The file of a disk, made anew when it is not there or what it is made of has changed. */

@@ -10,13 +10,19 @@ import { address, syscall, type Word, writeAll } from "../sys/linux.ts";
 
 type Slots = Map<string, number>;
 
-/** Throws {@link StepError} for the call that failed, after taking back what the plan says to take back. */
-export const perform = (plan: Plan): void => {
+/**
+ * Throws {@link StepError} for the call that failed, after taking back what the plan says to take back. Returns how many
+ * calls failed that are only reported (`onError: "warn"`); the rest of such a call's group is passed over. What would
+ * take back each call that was made is left in `undos`.
+ */
+export const perform = (plan: Plan, undos: CallStep[] = []): number => {
   const slots: Slots = new Map();
-  const undos: CallStep[] = [];
+  let warnings = 0;
   try {
     for (const step of plan.steps) {
       if (step.kind !== "call") throw new HostError(`a plan with a ${step.kind} step needs a launcher`);
+      // Its reason has been told by the call that should have opened what this one is about.
+      if (step.onError === "warn" && isAboutFailure(step, slots)) continue;
       const result = makeCall(step, slots);
       if (result >= 0) {
         if (step.undo) undos.push(step.undo);
@@ -24,8 +30,10 @@ export const perform = (plan: Plan): void => {
         const failure = new StepError(step.title, -result, step.hints?.[-result], step.status);
         if (step.onError !== "warn") throw failure;
         writeAll(2, `${plan.name}: ${failure.message}\n`);
+        warnings++;
       }
     }
+    return warnings;
   } catch (error) {
     for (const undo of undos.toReversed()) {
       const result = makeCall(undo, slots);
@@ -34,6 +42,9 @@ export const perform = (plan: Plan): void => {
     throw error;
   }
 };
+
+const isAboutFailure = ({ args }: CallStep, slots: Slots): boolean =>
+  args.some((arg) => arg.type === "slot" && slots.get(arg.slot.slot)! < 0);
 
 const makeCall = (step: CallStep, slots: Slots): number => {
   const kept: Uint8Array[] = [];

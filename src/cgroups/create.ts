@@ -5,7 +5,8 @@ import type { Host } from "../host/host.ts";
 import type { CallStep } from "../plan/call.ts";
 import { mkdir, rmdir, writeFile } from "../plan/steps.ts";
 import { errno } from "../abi/errno.ts";
-import { ancestors, type Place } from "./groups.ts";
+import { HostError } from "../abi/errors.ts";
+import { ancestors, type Place, refuseMounts } from "./groups.ts";
 import { wordsOf } from "./hierarchies.ts";
 import { enableHints, makeHints } from "./hints.ts";
 import { STATUS } from "./status.ts";
@@ -37,6 +38,7 @@ const once = ({ told }: Draft, reason: string): { reason?: string } => {
 /** Makes the groups that are not there. When one cannot be made, those made before it are removed again. */
 export const planCreate = (host: Host, places: readonly Place[]): CallStep[] => {
   const on = draft(host);
+  for (const place of places) refuseMounts(host, place);
   return places.flatMap((place) => planGroup(on, place));
 };
 
@@ -49,7 +51,7 @@ export const planGroup = (on: Draft, place: Place): CallStep[] => {
   [...above, directory].forEach((group, i) => {
     if (i > 0) steps.push(...planDirectory(on, place, group, above.slice(0, i)));
     if (hierarchy.version === 2 && i < above.length)
-      steps.push(...planEnable(on, group, controllers, i === 0));
+      steps.push(...planEnable(on, group, controllers, i === 0, i > 0));
   });
   return steps;
 };
@@ -98,12 +100,17 @@ const planCpuset = (on: Draft, directory: string, above: readonly string[]): Cal
     return [open, { ...write, tolerate: [errno("EACCES")] }, close];
   });
 
+/** Has a directory of version 2, which is empty by then, hand controllers on to the groups below it. */
+export const planHandOn = (host: Host, directory: string, controllers: readonly string[]): CallStep[] =>
+  planEnable(draft(host), directory, controllers, false, false);
+
 /** Has `directory` hand on those controllers that it does not yet. */
 const planEnable = (
   on: Draft,
   directory: string,
   controllers: readonly string[],
   isRoot: boolean,
+  mayHold: boolean,
 ): CallStep[] => {
   const { host, enabled } = on;
   const file = `${directory}/cgroup.subtree_control`;
@@ -111,6 +118,7 @@ const planEnable = (
   if (!handedOn) enabled.set(directory, (handedOn = new Set(wordsOf(host.read(file)))));
   const wanted = controllers.filter((name) => name !== "" && !handedOn.has(name));
   if (wanted.length === 0) return [];
+  if (mayHold && wanted.every((name) => threaded.includes(name))) refuseThreads(host, directory, wanted);
   for (const name of wanted) handedOn.add(name);
   const value = wanted.map((name) => `+${name}`).join(" ");
   return writeFile(file, value, {
@@ -119,4 +127,18 @@ const planEnable = (
     hints: enableHints(host, directory, isRoot),
     status: failure(host),
   });
+};
+
+/** Controllers that the kernel hands on also where processes are, and has made a threaded domain of the group then. */
+const threaded: readonly string[] = ["cpu", "cpuset", "perf_event", "pids"];
+
+/** The kernel says nothing, and the group below would take no process: that is told before, and nothing done. */
+const refuseThreads = (host: Host, directory: string, wanted: readonly string[]): void => {
+  const isHeld = wordsOf(host.read(`${directory}/cgroup.procs`)).length > 0;
+  if (!isHeld || host.read(`${directory}/cgroup.type`)?.trim() !== "domain") return;
+  throw new HostError(
+    `${directory} cannot hand on ${wanted.join(", ")}`,
+    enableHints(host, directory, false)[errno("EBUSY")],
+    failure(host),
+  );
 };

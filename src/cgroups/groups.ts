@@ -4,6 +4,7 @@
 
 import { HostError, UsageError } from "../abi/errors.ts";
 import type { Host } from "../host/host.ts";
+import { parseMountinfo } from "../host/mountinfo.ts";
 import { allControllers, type Hierarchies, type Hierarchy, locate } from "./hierarchies.ts";
 import { missingController } from "./missing.ts";
 import { STATUS } from "./status.ts";
@@ -120,6 +121,30 @@ const add = (places: Place[], place: Place): void => {
 };
 
 const union = (a: readonly string[], b: readonly string[]): string[] => [...new Set([...a, ...b])];
+
+/**
+ * Refuses a directory that is not in its hierarchy although its path says so: something is mounted on it or above it,
+ * and with `tree` also below it. (Symbolic links cannot be made in a hierarchy.)
+ */
+export const refuseMounts = (
+  host: Host,
+  { hierarchy, directory, title }: Place,
+  how: "path" | "tree" = "path",
+): void => {
+  const root = hierarchy.mountPoint;
+  for (const { mountPoint } of parseMountinfo(host.read("/proc/self/mountinfo") ?? "")) {
+    if (!isWithin(mountPoint, root) || mountPoint === root) continue;
+    if (isWithin(directory, mountPoint) || (how === "tree" && isWithin(mountPoint, directory)))
+      throw new HostError(
+        `the group ${title} leads out of its hierarchy`,
+        `something else is mounted on ${mountPoint}`,
+        STATUS.other,
+      );
+  }
+};
+
+const isWithin = (path: string, directory: string): boolean =>
+  path === directory || path.startsWith(directory === "/" ? "/" : `${directory}/`);
 
 /** The error for a group that should be there. */
 export const missingGroup = (place: Pick<Place, "title" | "directory">, status: number): HostError =>

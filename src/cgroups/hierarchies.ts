@@ -141,3 +141,28 @@ export const allControllers = (hierarchies: Hierarchies): string[] => {
   const older = of(1);
   return older.length ? older : of(2);
 };
+
+/** Version 1 alone, version 2 alone, or both; undefined where nothing is mounted. */
+export const modeOf = (hierarchies: Hierarchies): "legacy" | "hybrid" | "unified" | undefined => {
+  const has = (wanted: 1 | 2): boolean => hierarchies.some(({ version }) => version === wanted);
+  return has(1) ? (has(2) ? "hybrid" : "legacy") : has(2) ? "unified" : undefined;
+};
+
+/** A row of /proc/cgroups. @see cgroups(7) */
+export interface KnownController {
+  readonly name: string;
+  /** The number of its hierarchy of version 1; 0 for none. */
+  readonly hierarchy: number;
+  readonly enabled: boolean;
+}
+
+/** The controllers that the kernel was built with: name, hierarchy, number of groups, enabled. */
+export const knownControllers = (host: Host): KnownController[] => {
+  const found: KnownController[] = [];
+  for (const line of (host.read("/proc/cgroups") ?? "").split("\n")) {
+    const [name, hierarchy, , enabled] = line.split("\t");
+    if (name && !name.startsWith("#"))
+      found.push({ name, hierarchy: Number(hierarchy), enabled: enabled !== "0" });
+  }
+  return found;
+};

@@ -44,9 +44,18 @@ export const removeHints = (host: Host, below: readonly string[]): Hints => ({
     : "a process is in it, or was until just now",
 });
 
+/** Why a plain user who owns a group may not move a process to it, and what helps. */
+const ancestorHint = (host: Host): string =>
+  `a plain user moves a process only within a group that is hers or his, from below it to below it (cgroups(7), delegation): ${
+    host.kind("/run/systemd/system") === "directory"
+      ? "systemd-run --user --scope -p MemoryMax=64M PROGRAM, or nsk cgexec -c -g memory:NAME PROGRAM"
+      : "root puts the shell there first: nsk cgclassify -g … $$"
+  }`;
+
 /** Writing `0` to cgroup.procs. */
 export const joinHints = (host: Host, version: 1 | 2, title: string): Hints => ({
   ...privilege(host),
+  ...(version === 2 && host.euid !== 0 && { [EACCES]: ancestorHint(host) }),
   [ENOENT]: `there is no such group; make it: nsk cgcreate -g ${title}`,
   ...(version === 1
     ? { [ENOSPC]: "cpuset.cpus or cpuset.mems of the group is empty; nsk cgset fills them" }

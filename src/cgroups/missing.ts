@@ -2,7 +2,7 @@
 
 import { HostError } from "../abi/errors.ts";
 import type { Host } from "../host/host.ts";
-import { allControllers, type Hierarchies } from "./hierarchies.ts";
+import { allControllers, type Hierarchies, knownControllers } from "./hierarchies.ts";
 import { STATUS } from "./status.ts";
 
 /** The error for a controller that no tree has. `/proc/cgroups` tells an unknown one from one that is not in use. */
@@ -21,7 +21,7 @@ export const missingController = (
   if (controller.startsWith("name=")) {
     return error(`no hierarchy ${controller} is mounted`, `mounted are ${present(hierarchies)}`);
   }
-  const row = knownController(host, controller);
+  const row = knownControllers(host).find(({ name }) => name === controller);
   const version2 = hierarchies.some(({ version }) => version === 2);
   if (row?.enabled === false) {
     return error(
@@ -49,12 +49,3 @@ const noFiles: Readonly<Record<string, string>> = {
 };
 
 const present = (hierarchies: Hierarchies): string => allControllers(hierarchies).join(", ");
-
-/** The controller's row of /proc/cgroups: name, hierarchy, number of groups, enabled. @see cgroups(7) */
-const knownController = (host: Host, controller: string): { enabled: boolean } | undefined => {
-  for (const line of (host.read("/proc/cgroups") ?? "").split("\n")) {
-    const [name, , , enabled] = line.split("\t");
-    if (name === controller) return { enabled: enabled !== "0" };
-  }
-  return undefined;
-};

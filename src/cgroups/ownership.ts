@@ -1,17 +1,43 @@
 // Giving groups to a user: who owns a group's directory and files, and who may move processes into it.
 
+import { groupByName, parseId, userByName } from "../host/accounts.ts";
 import type { Host } from "../host/host.ts";
 import type { CallStep } from "../plan/call.ts";
 import { chmod, chown } from "../plan/steps.ts";
 import type { Place } from "./groups.ts";
-import { below } from "./remove.ts";
 import { STATUS } from "./status.ts";
+import { neighbour } from "./tree.ts";
 
 /** -1 leaves one as it is. @see chown(2) */
 export interface Owner {
   readonly uid: number;
   readonly gid: number;
 }
+
+/** The ids of a user and a group by name or number; one that is not named stays as it is. Throws what `fail` makes. */
+export const findOwner = (
+  host: Host,
+  user: string | undefined,
+  group: string | undefined,
+  fail: (message: string) => Error,
+): Owner => {
+  const find = (what: string, name: string | undefined, id: (name: string) => number | undefined): number => {
+    if (!name) return -1;
+    const found = id(name) ?? parseId(name);
+    if (found === undefined) throw fail(`there is no ${what} '${name}'`);
+    return found;
+  };
+  return {
+    uid: find("user", user, userByName(host)),
+    gid: find("group", group, groupByName(host)),
+  };
+};
+
+/** Octal permissions. Throws what `fail` makes. */
+export const parseMode = (text: string, fail: (message: string, hint: string) => Error): number => {
+  if (!/^[0-7]{1,4}$/.test(text)) throw fail(`'${text}' is no mode`, "a mode is octal, e.g. 775");
+  return parseInt(text, 8);
+};
 
 /** cgcreate's options for it. */
 export interface Ownership {
@@ -39,7 +65,7 @@ const entrances = (version: 1 | 2): readonly string[] =>
 export const planOwnership = (host: Host, places: readonly Place[], ownership: Ownership): CallStep[] => {
   if (asksForNothing(ownership)) return [];
   return places.flatMap(({ directory, hierarchy }) => {
-    const like = host.kind(directory) === "directory" ? directory : neighbour(host, directory);
+    const like = neighbour(host, directory);
     const files = (host.list(like) ?? []).filter((name) => host.kind(`${like}/${name}`) === "file");
     const about = { status: STATUS.other };
     const steps: CallStep[] = [];
@@ -62,13 +88,4 @@ export const planOwnership = (host: Host, places: readonly Place[], ownership: O
     const [first, ...rest] = steps;
     return first ? [{ ...first, reason: "who owns a file of a group may change what it says" }, ...rest] : [];
   });
-};
-
-/** A group of the same hierarchy, as near as can be. */
-const neighbour = (host: Host, directory: string): string => {
-  let parent = directory;
-  do parent = parent.slice(0, parent.lastIndexOf("/")) || "/";
-  while (parent !== "/" && host.kind(parent) !== "directory");
-  const [sibling] = below(host, parent);
-  return sibling === undefined ? parent : `${parent}/${sibling}`;
 };

@@ -6,10 +6,11 @@ import { O } from "../abi/flags.ts";
 import type { Host } from "../host/host.ts";
 import { type CallStep, slot } from "../plan/call.ts";
 import { close, open, rmdir, write } from "../plan/steps.ts";
-import { ancestors, missingGroup, type Place } from "./groups.ts";
+import { ancestors, missingGroup, type Place, refuseMounts } from "./groups.ts";
 import { wordsOf } from "./hierarchies.ts";
 import { removeHints } from "./hints.ts";
 import { STATUS } from "./status.ts";
+import { below, treeOf } from "./tree.ts";
 
 /**
  * Removes the groups, and those below them when `recursive`. Of the groups that one spec names (`cpu,cpuacct:x`), only
@@ -30,23 +31,15 @@ export const planRemove = (
     }
     for (const place of there) {
       if (gone.has(place.directory)) continue;
-      const tree = recursive ? treeOf(host, place.directory) : [place.directory];
+      refuseMounts(host, place, "tree");
+      // The deepest first.
+      const tree = recursive ? treeOf(host, place.directory).toReversed() : [place.directory];
       steps.push(...planTree(host, place, tree));
       for (const directory of tree) gone.add(directory);
     }
   }
   return steps;
 };
-
-/** A group and all below it, the deepest first. */
-const treeOf = (host: Host, directory: string): string[] => [
-  ...below(host, directory).flatMap((name) => treeOf(host, `${directory}/${name}`)),
-  directory,
-];
-
-/** The names of the groups right below one. */
-export const below = (host: Host, directory: string): string[] =>
-  (host.list(directory) ?? []).filter((name) => host.kind(`${directory}/${name}`) === "directory");
 
 const planTree = (host: Host, place: Place, tree: readonly string[]): CallStep[] => {
   const above = ancestors(place.hierarchy, place.directory);
@@ -66,6 +59,8 @@ const planTree = (host: Host, place: Place, tree: readonly string[]): CallStep[]
         title: `remove the group ${directory}`,
         hints: removeHints(host, children),
         status: STATUS.other,
+        // Somebody else has removed it since the plan was drawn: so it is gone, as was asked for.
+        tolerate: [errno("ENOENT")],
       }),
     ),
   ];

@@ -122,6 +122,10 @@ const field =
     return found && String(Math.floor(Number(found) * factor));
   };
 
+/** The length of a group's period of processor time in microseconds, by whichever name it has; the kernel's usual one without. */
+export const periodOf = ({ read }: Files): number =>
+  Number(read("cpu.cfs_period_us") ?? read("cpu.max")?.split(" ")[1] ?? 100_000);
+
 /** One tick of the clock in which version 1 counts processor time, in microseconds: USER_HZ is 100. @see times(2) */
 const TICK = 10_000;
 
@@ -262,6 +266,12 @@ const matches = (name: string, from: "v1" | "v2"): Match[] => {
   return found;
 };
 
+/** Whether a name is one of `version` alone, as far as the table knows. */
+export const isOnlyOf = (version: 1 | 2, name: string): boolean => {
+  const [own, other] = version === 1 ? (["v1", "v2"] as const) : (["v2", "v1"] as const);
+  return matches(name, own).length > 0 && matches(name, other).length === 0;
+};
+
 /** What is written to one file. */
 export interface Setting {
   readonly name: string;
@@ -313,6 +323,18 @@ export const readTranslated = (name: string, version: 1 | 2, files: Files): stri
     if (value !== undefined && row.to2) text = row.to2(value, text, passage) ?? text;
   }
   return text;
+};
+
+/** Everything that files of `version` say, in the names of the other one. */
+export const readAllTranslated = (names: readonly string[], version: 1 | 2, files: Files): Setting[] => {
+  const [own, other] = version === 1 ? (["v1", "v2"] as const) : (["v2", "v1"] as const);
+  const found = new Map<string, string | undefined>();
+  for (const name of names)
+    for (const match of matches(name, own)) {
+      const target = match[other];
+      if (!found.has(target)) found.set(target, readTranslated(target, version, files));
+    }
+  return [...found].flatMap(([name, value]) => (value === undefined ? [] : [{ name, value }]));
 };
 
 /** `cpu` of `cpu.cfs_quota_us`; undefined for a name without a controller. */

@@ -11,12 +11,18 @@ export const STATUS = {
   notAllowed: 87,
   /** ECGINVAL */
   badName: 91,
+  /** ECGFAIL: lscgroup does not know a controller */
+  noController: 93,
   /** ECGROUPVALUENOTEXIST */
   noSetting: 95,
   /** ECGOTHER: a system call failed */
   other: 96,
   /** ECGRULESPARSEFAIL */
   noRules: 99,
+  /** ECGMOUNTFAIL */
+  mountFailed: 101,
+  /** ECGCONFIGPARSEFAIL */
+  badConfig: 104,
   /** -1: the command line makes no sense */
   usage: 255,
 } as const;

@@ -19,7 +19,29 @@ export const commands: Readonly<Record<string, Entry>> = {
   cgset: { group: "Control groups", load: async () => (await import("../commands/cgset.ts")).cgset },
   cgget: { group: "Control groups", load: async () => (await import("../commands/cgget.ts")).cgget },
   cgexec: { group: "Control groups", load: async () => (await import("../commands/cgexec.ts")).cgexec },
+  cgclassify: {
+    group: "Control groups",
+    load: async () => (await import("../commands/cgclassify.ts")).cgclassify,
+  },
   cgdelete: { group: "Control groups", load: async () => (await import("../commands/cgdelete.ts")).cgdelete },
+  cgxset: { group: "Control groups", load: async () => (await import("../commands/cgxset.ts")).cgxset },
+  cgxget: { group: "Control groups", load: async () => (await import("../commands/cgxget.ts")).cgxget },
+  cgtranslate: {
+    group: "Control groups",
+    load: async () => (await import("../commands/cgtranslate.ts")).cgtranslate,
+  },
+  top: { group: "Control groups", load: async () => (await import("../commands/top.ts")).top },
+  why: { group: "Control groups", load: async () => (await import("../commands/why.ts")).why },
+  cgsnapshot: {
+    group: "Control groups",
+    load: async () => (await import("../commands/cgsnapshot.ts")).cgsnapshot,
+  },
+  cgconfigparser: {
+    group: "Control groups",
+    load: async () => (await import("../commands/cgconfigparser.ts")).cgconfigparser,
+  },
+  lscgroup: { group: "Control groups", load: async () => (await import("../commands/lscgroup.ts")).lscgroup },
+  lssubsys: { group: "Control groups", load: async () => (await import("../commands/lssubsys.ts")).lssubsys },
   run: { group: "Containers", load: async () => (await import("../commands/run.ts")).run },
   "install-links": {
     group: "This tool",

@@ -5,6 +5,7 @@ import type { Arch } from "../abi/syscalls.ts";
 import { execute } from "../backends/execute.ts";
 import { perform } from "../backends/perform.ts";
 import type { Host } from "../host/host.ts";
+import type { CallStep } from "../plan/call.ts";
 import type { Plan } from "../plan/plan.ts";
 import { writeAll } from "../sys/linux.ts";
 import type { OptionTable, Values } from "./command.ts";
@@ -53,11 +54,34 @@ export const carryOut = async (plan: Plan, choice: PlanChoice, host: Host): Prom
   return execute(plan, host.arch);
 };
 
-/** Explain, or make the calls of a plan that runs no program in this process. */
+/**
+ * Explain, or make the calls of a plan that runs no program in this process. The exit status is the plan's own when a
+ * call failed that is only reported.
+ */
 export const carryOutHere = async (plan: Plan, choice: PlanChoice): Promise<number> => {
   if (choice.explain !== undefined) return printPlan(plan, choice.explain);
-  perform(plan);
-  return 0;
+  return perform(plan) === 0 ? 0 : plan.failure;
+};
+
+/**
+ * Explain, or make the calls of a plan that makes something and then does more with it, in two parts: what `more` is
+ * shows in full only when the first is done. Takes the first back when the second fails.
+ */
+export const carryOutInTwo = async (
+  plan: Plan & { readonly steps: readonly CallStep[] },
+  more: () => readonly CallStep[],
+  choice: PlanChoice,
+): Promise<number> => {
+  if (choice.explain !== undefined)
+    return carryOutHere({ ...plan, steps: [...plan.steps, ...more()] }, choice);
+  const made: CallStep[] = [];
+  perform(plan, made);
+  try {
+    return await carryOutHere({ ...plan, steps: more() }, choice);
+  } catch (error) {
+    perform({ ...plan, steps: made.toReversed().map((step) => ({ ...step, onError: "ignore" })) });
+    throw error;
+  }
 };
 
 const printPlan = async (plan: Plan, how: string | true): Promise<number> => {

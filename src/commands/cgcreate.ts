@@ -2,51 +2,39 @@
 
 import { UsageError } from "../abi/errors.ts";
 import { planCreate } from "../cgroups/create.ts";
-import { allPlaces, parseGroupSpec, type Place } from "../cgroups/groups.ts";
+import { allPlaces, parseGroupSpec } from "../cgroups/groups.ts";
 import { readHierarchies } from "../cgroups/hierarchies.ts";
-import { asksForNothing, type Owner, type Ownership, planOwnership } from "../cgroups/ownership.ts";
+import { planOwnership } from "../cgroups/ownership.ts";
 import { STATUS } from "../cgroups/status.ts";
-import { groups, parseId, users } from "../host/accounts.ts";
 import type { Host } from "../host/host.ts";
-import type { Plan } from "../plan/plan.ts";
-import { carryOutHere, explainOption, type PlanChoice } from "./carry-out.ts";
+import { carryOutHere, carryOutInTwo, explainOption } from "./carry-out.ts";
 import { command, type Values } from "./command.ts";
+import { defaultScopeOption } from "./default-scope.ts";
+import { print } from "./output.ts";
+import { ownershipOf, ownershipOptions } from "./ownership.ts";
 
-const options = {
+const cgcreateOptions = {
   g: {
     type: "string",
     multiple: true,
     valueHint: "controllers:path",
     description: "a group to make, in the hierarchies of these controllers; * is all of them",
   },
-  a: { type: "string", valueHint: "user:group", description: "owner of the groups and their files" },
-  t: {
-    type: "string",
-    valueHint: "user:group",
-    description: "owner of the tasks file: who may move processes in",
+  ...ownershipOptions,
+  c: {
+    type: "boolean",
+    description:
+      "ask systemd for a scope, which needs no root: the path of -g is [SLICE.slice/]NAME.scope; prints where it is",
   },
-  dperm: {
-    type: "string",
-    alias: "d",
-    valueHint: "mode",
-    description: "permissions of the groups' directories, octal",
-  },
-  fperm: { type: "string", alias: "f", valueHint: "mode", description: "permissions of their files, octal" },
-  tperm: {
-    type: "string",
-    alias: "s",
-    valueHint: "mode",
-    description: "permissions of the tasks file, octal",
-  },
+  p: { type: "string", valueHint: "pid", description: "with -c, the process that is to be in the scope" },
+  ...defaultScopeOption,
   ...explainOption,
 } as const;
-
-type Options = Values<typeof options>;
 
 export const cgcreate = command({
   definition: {
     meta: { name: "cgcreate", description: "Make control groups." },
-    args: options,
+    args: cgcreateOptions,
   },
   usage: "[options] -g <controllers>:<path> [-g ...]",
   permute: true,
@@ -55,71 +43,30 @@ export const cgcreate = command({
     if (operands.length)
       throw new UsageError(`unexpected argument '${operands[0]}'`, "a group is given with -g");
     if (options.g.length === 0) throw new UsageError("no group is given", "e.g. -g cpu,memory:limited");
+    if (options.c) return makeScope(name, options, host);
+    if (options.p !== undefined) throw new UsageError("-p goes with -c");
     const places = allPlaces(host, readHierarchies(host), options.g.map(parseGroupSpec));
     const ownership = ownershipOf(options, host);
-    const plan = planCgcreate(name, places, ownership, host);
-    if (options.explain !== undefined || asksForNothing(ownership)) return carryOutHere(plan, options);
-    return createAndGive(plan, places, ownership, options, host);
+    const plan = { name, failure: STATUS.other, steps: planCreate(host, places) };
+    // Which files are to be given away shows once the kernel has made them.
+    return carryOutInTwo(plan, () => planOwnership(host, places, ownership), options);
   },
 });
 
-/** Makes the groups, and gives them to whom they should belong. */
-export const planCgcreate = (
+/** One scope; its path is the data of this command, because systemd chooses where it is. */
+const makeScope = async (
   name: string,
-  places: readonly Place[],
-  ownership: Ownership,
-  host: Host,
-): Plan => ({
-  name,
-  failure: STATUS.other,
-  steps: [...planCreate(host, places), ...planOwnership(host, places, ownership)],
-});
-
-/** In two parts: which files are to be given away shows once the kernel has made them. */
-const createAndGive = async (
-  plan: Plan,
-  places: readonly Place[],
-  ownership: Ownership,
-  choice: PlanChoice,
+  options: Values<typeof cgcreateOptions>,
   host: Host,
 ): Promise<number> => {
-  const create = planCreate(host, places);
-  await carryOutHere({ ...plan, steps: create }, choice);
-  try {
-    return await carryOutHere({ ...plan, steps: planOwnership(host, places, ownership) }, choice);
-  } catch (error) {
-    const undo = create.flatMap((step) => step.undo ?? []).toReversed();
-    await carryOutHere({ ...plan, steps: undo.map((step) => ({ ...step, onError: "ignore" })) }, choice);
-    throw error;
-  }
-};
-
-const ownershipOf = (options: Options, host: Host): Ownership => ({
-  all: owner(options.a, host),
-  tasks: owner(options.t, host),
-  directoryMode: mode(options.dperm),
-  fileMode: mode(options.fperm),
-  tasksMode: mode(options.tperm),
-});
-
-/** `user:group`, either part by name or number; a missing part leaves that one as it is. */
-const owner = (text: string | undefined, host: Host): Owner | undefined => {
-  if (text === undefined) return undefined;
-  const [user = "", group = ""] = text.split(":");
-  const id = (what: string, name: string, find: () => number | undefined): number => {
-    if (name === "") return -1;
-    const found = find() ?? parseId(name);
-    if (found === undefined) throw new UsageError(`there is no ${what} '${name}'`);
-    return found;
-  };
-  return {
-    uid: id("user", user, () => users(host).find((it) => it.name === user)?.uid),
-    gid: id("group", group, () => groups(host).find((it) => it.name === group)?.gid),
-  };
-};
-
-const mode = (text: string | undefined): number | undefined => {
-  if (text === undefined) return undefined;
-  if (!/^[0-7]{1,4}$/.test(text)) throw new UsageError(`'${text}' is no mode`, "a mode is octal, e.g. 775");
-  return parseInt(text, 8);
+  const { g, p, explain } = options;
+  if (g.length > 1) throw new UsageError("-c takes one -g");
+  if (explain !== undefined)
+    throw new UsageError("-c does not go with --explain: systemd has to be asked first");
+  if (p !== undefined && !/^[1-9]\d*$/.test(p)) throw new UsageError(`'${p}' is no process id`);
+  const { createScope } = await import("./scope.ts");
+  const { path, steps } = await createScope(host, g[0]!, p === undefined ? undefined : Number(p));
+  await carryOutHere({ name, failure: STATUS.other, steps }, { explain: undefined });
+  print(`${path}\n`);
+  return 0;
 };

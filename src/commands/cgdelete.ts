@@ -8,6 +8,7 @@ import type { Host } from "../host/host.ts";
 import type { Plan } from "../plan/plan.ts";
 import { carryOutHere, explainOption } from "./carry-out.ts";
 import { command } from "./command.ts";
+import { defaultScopeOption } from "./default-scope.ts";
 
 const options = {
   g: {
@@ -17,6 +18,7 @@ const options = {
     description: "a group to remove (-g may be left out)",
   },
   recursive: { type: "boolean", alias: "r", description: "remove the groups below it too" },
+  ...defaultScopeOption,
   ...explainOption,
 } as const;
 

@@ -10,4 +10,11 @@ export const mirroredTools = [
   "cgget",
   "cgexec",
   "cgdelete",
+  "cgclassify",
+  "lscgroup",
+  "lssubsys",
+  "cgxset",
+  "cgxget",
+  "cgsnapshot",
+  "cgconfigparser",
 ] as const;

@@ -59,3 +59,9 @@ const MAX_ID = 0xfffffffe;
 /** A decimal uid or gid, undefined for anything else. @see credentials(7) */
 export const parseId = (text: string): number | undefined =>
   /^\d{1,10}$/.test(text) && Number(text) <= MAX_ID ? Number(text) : undefined;
+
+/** The name of a uid or gid, and the number where it has none. */
+export const userName = (host: Host, uid: number): string =>
+  users(host).find((it) => it.uid === uid)?.name ?? String(uid);
+export const groupName = (host: Host, gid: number): string =>
+  groups(host).find((it) => it.gid === gid)?.name ?? String(gid);

@@ -31,8 +31,11 @@ export const fixtureHost = (fixture: Fixture = {}): Host => {
     env: (name) => (fixture.env ?? { PATH: "/usr/bin:/bin", SHELL: "/bin/bash" })[name],
     read: (path) => files[path],
     list,
+    directories: (path) =>
+      list(path)?.filter((name) => list(`${path.replace(/\/$/, "")}/${name}`) !== undefined),
     mode: (path) => (path in files ? 0o644 : list(path) ? 0o755 : undefined),
     link: (path) => fixture.links?.[path],
+    owner: (path) => (path in files || list(path) ? { uid: 0, gid: 0 } : undefined),
     isTerminal: () => false,
     kind: (path) => (path in files ? "file" : list(path) ? "directory" : undefined),
   };

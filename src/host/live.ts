@@ -10,6 +10,8 @@ import {
   listDirectory,
   readFile,
   readLink,
+  fileOwner,
+  listSubdirectories,
   syscall,
 } from "../sys/linux.ts";
 import type { Host } from "./host.ts";
@@ -47,6 +49,10 @@ export const liveHost = (): Host => ({
     const names = listDirectory(path);
     return typeof names === "number" ? undefined : names.map(decode);
   },
+  directories: (path) => {
+    const names = listSubdirectories(path);
+    return typeof names === "number" ? undefined : names.map(decode);
+  },
   mode: (path) => {
     const mode = fileMode(path);
     return mode < 0 ? undefined : mode & 0o7777;
@@ -55,6 +61,7 @@ export const liveHost = (): Host => ({
     const link = readLink(path);
     return typeof link === "number" ? undefined : decode(link);
   },
+  owner: fileOwner,
   isTerminal: (fd) => isTerminal(fd),
   kind: (path) => {
     const type = fileType(path);

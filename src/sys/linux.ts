@@ -4,7 +4,7 @@
 import { dlopen, type FFIType, linkSymbols, type Pointer, ptr, read, toArrayBuffer } from "bun:ffi";
 import { cString, encode } from "../abi/bytes.ts";
 import { errno } from "../abi/errno.ts";
-import { AT_FDCWD, O, TTY } from "../abi/flags.ts";
+import { AT, AT_FDCWD, O, TTY } from "../abi/flags.ts";
 import { SYSTEM_CALL } from "../abi/record.ts";
 import { type Arch, type SyscallName, syscallNumber } from "../abi/syscalls.ts";
 
@@ -127,14 +127,31 @@ const waitWritable = (fd: number): void => {
 };
 
 /** The names in a directory without `.` and `..`, as bytes, or the negative error number. @see getdents64(2) */
-export const listDirectory = (path: string): Uint8Array[] | number => {
+export const listDirectory = (path: string): Uint8Array[] | number => listNames(path, undefined);
+
+/** The names of the directories in a directory, symbolic links to such left out, or the negative error number. */
+export const listSubdirectories = (path: string): Uint8Array[] | number =>
+  // A directory has a link from the one above, its own ".", and one ".." of each below: 2 is none, and saves the look.
+  // File systems that do not count them so say 1.
+  linkCount(path) === 2 ? [] : listNames(path, DT_DIR);
+
+const DT_DIR = 4;
+const DT_UNKNOWN = 0;
+
+// A tree of groups has thousands of directories; one buffer serves them all.
+let entries: { readonly bytes: Uint8Array; readonly view: DataView } | undefined;
+
+const listNames = (path: string, type: number | undefined): Uint8Array[] | number => {
   const fd = open(path, O.O_RDONLY | O.O_CLOEXEC);
   if (fd < 0) return fd;
-  const buffer = new Uint8Array(32768);
-  const view = new DataView(buffer.buffer);
+  if (!entries) {
+    const bytes = new Uint8Array(32768);
+    entries = { bytes, view: new DataView(bytes.buffer) };
+  }
+  const { bytes, view } = entries;
   const names: Uint8Array[] = [];
   for (;;) {
-    const count = syscall("getdents64", fd, address(buffer), buffer.length);
+    const count = syscall("getdents64", fd, address(bytes), bytes.length);
     if (count <= 0) {
       close(fd);
       return count < 0 ? count : names;
@@ -142,7 +159,10 @@ export const listDirectory = (path: string): Uint8Array[] | number => {
     // struct linux_dirent64 { u64 d_ino; s64 d_off; u16 d_reclen; u8 d_type; char d_name[]; }
     for (let at = 0; at < count; at += view.getUint16(at + 16, true)) {
       const start = at + 19;
-      const name = buffer.slice(start, buffer.indexOf(0, start));
+      const known = bytes[at + 18]!;
+      if (type !== undefined && known !== type && known !== DT_UNKNOWN) continue;
+      const name = bytes.slice(start, bytes.indexOf(0, start));
+      if (type !== undefined && known === DT_UNKNOWN && !isDirectory(fd, name)) continue;
       const isDot = name[0] === 0x2e && (name.length === 1 || (name.length === 2 && name[1] === 0x2e));
       if (!isDot) names.push(name);
     }
@@ -158,11 +178,45 @@ export const fileType = (path: string): number => {
 /** A path's whole mode (st_mode), symbolic links followed, or the negative error number. @see stat(2) */
 export const fileMode = (path: string): number => {
   const name = cString(path);
-  const stat = new Uint8Array(256);
-  const result = syscall("newfstatat", AT_FDCWD, address(name), address(stat), 0);
-  if (result < 0) return result;
-  // struct stat: st_mode is behind st_nlink (8 bytes) on x86-64, right behind st_ino on arm64.
-  return new DataView(stat.buffer).getUint32(arch === "x64" ? 24 : 16, true);
+  const result = readStatus(AT_FDCWD, address(name), 0);
+  return result < 0 ? result : modeOf(status!.view);
+};
+
+// struct stat: st_nlink (8 bytes) and st_mode are behind st_dev and st_ino on x86-64; on arm64 st_mode comes first, and
+// st_nlink has 4 bytes.
+let status: { readonly bytes: Uint8Array; readonly view: DataView } | undefined;
+
+const readStatus = (directory: number, name: number, flags: number): number => {
+  if (!status) {
+    const bytes = new Uint8Array(256);
+    status = { bytes, view: new DataView(bytes.buffer) };
+  }
+  return syscall("newfstatat", directory, name, address(status.bytes), flags);
+};
+
+const modeOf = (view: DataView): number => view.getUint32(arch === "x64" ? 24 : 16, true);
+
+/** The owner of what a path leads to; undefined where there is nothing. @see stat(2) */
+export const fileOwner = (path: string): { uid: number; gid: number } | undefined => {
+  const name = cString(path);
+  if (readStatus(AT_FDCWD, address(name), 0) < 0) return undefined;
+  const at = arch === "x64" ? 28 : 24;
+  return { uid: status!.view.getUint32(at, true), gid: status!.view.getUint32(at + 4, true) };
+};
+
+const linkCount = (path: string): number => {
+  const name = cString(path);
+  const result = readStatus(AT_FDCWD, address(name), 0);
+  return result < 0 ? result : status!.view.getUint32(arch === "x64" ? 16 : 20, true);
+};
+
+/** For file systems whose directories do not tell the types of what is in them. */
+const isDirectory = (directory: number, name: Uint8Array): boolean => {
+  const path = Uint8Array.of(...name, 0);
+  return (
+    readStatus(directory, address(path), AT.AT_SYMLINK_NOFOLLOW) === 0 &&
+    (modeOf(status!.view) & 0o170000) === 0o040000
+  );
 };
 
 /** Where a symbolic link points, as bytes, or the negative error number. @see readlink(2) */

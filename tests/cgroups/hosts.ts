@@ -75,6 +75,8 @@ export const v2 = (more: Fixture = {}): Host =>
         "cgroup.controllers": "cpuset cpu io memory hugetlb pids rdma misc\n",
         "cgroup.subtree_control": "memory pids\n",
         "cgroup.procs": "1\n2\n",
+        "cpu.stat": "usage_usec 9\n",
+        "memory.stat": "anon 0\n",
       }),
     },
     more,

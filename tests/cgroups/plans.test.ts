@@ -15,6 +15,28 @@ import { hybrid, limitedOnV2, v1, v2 } from "./hosts.ts";
 const placesFor = (host: Host, specs: readonly string[]) =>
   allPlaces(host, readHierarchies(host), specs.map(parseGroupSpec));
 
+describe("a path that leaves its hierarchy", () => {
+  const host = hybrid({
+    files: {
+      "/proc/self/mountinfo":
+        "32 30 0:28 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n50 32 8:1 /home /sys/fs/cgroup/cpu/a/home rw - ext4 /dev/sda1 rw\n",
+      "/sys/fs/cgroup/cpu/a/tasks": "",
+      "/sys/fs/cgroup/cpu/a/home/x/file": "",
+    },
+  });
+  const places = (spec: string) => placesOf(host, readHierarchies(host), parseGroupSpec(spec));
+  test("through a mount is refused", () => {
+    expect(() => planCreate(host, places("cpu:a/home/new"))).toThrow("leads out of its hierarchy");
+    expect(() => planRemove(host, [places("cpu:a/home/x")], false)).toThrow("leads out of its hierarchy");
+  });
+  test("is not removed with what is above it", () => {
+    expect(() => planRemove(host, [places("cpu:a")], true)).toThrow("leads out of its hierarchy");
+  });
+  test("beside a mount is nothing to refuse", () => {
+    expect(planCreate(host, places("cpu:a/homes"))).toHaveLength(1);
+  });
+});
+
 describe("making a group", () => {
   const create = (host: Host, ...specs: string[]): CallStep[] => planCreate(host, placesFor(host, specs));
 
@@ -105,6 +127,20 @@ describe("making a group", () => {
     const steps = create(host, "cpuset:a/b");
     expect(outline(steps)[1]).toBe("/sys/fs/cgroup/cpuset/a/b/cpuset.cpus < 0-3");
     expect(steps[2]!.tolerate).toEqual([errno("EACCES")]);
+  });
+
+  test("of version 2 below one that holds processes is refused, also where the kernel would make it threaded", () => {
+    const held = {
+      ...limitedOnV2,
+      "/sys/fs/cgroup/limited/cgroup.procs": "12\n",
+      "/proc/12/comm": "sleep\n",
+    };
+    const host = v2({ files: { ...held, "/sys/fs/cgroup/limited/cgroup.type": "domain\n" } });
+    expect(() => create(host, "pids:limited/a")).toThrow("/sys/fs/cgroup/limited cannot hand on pids");
+    // With others the kernel says so itself, and a threaded group is meant to be one.
+    expect(create(host, "memory,pids:limited/a")).not.toEqual([]);
+    const threaded = v2({ files: { ...held, "/sys/fs/cgroup/limited/cgroup.type": "domain threaded\n" } });
+    expect(create(threaded, "pids:limited/a")).not.toEqual([]);
   });
 
   test("gives each reason once", () => {

@@ -10,7 +10,7 @@ import { hintOf, outline } from "../support/steps.ts";
 import { hybrid, limitedOnV2, v1, v2 } from "./hosts.ts";
 
 const set = (host: Host, groups: string[], ...settings: string[]): SettingsPlan =>
-  planSettings(host, readHierarchies(host), groups, settings.map(parseSetting));
+  planSettings(host, readHierarchies(host), { groups, settings: settings.map(parseSetting) });
 
 const onHybrid = hybrid({
   files: {

@@ -46,7 +46,7 @@ built("the help of a command is the same by each of its ways", () => {
 
 for (const [line, stderr, status] of [
   ["unsahre", "nsk: 'unsahre' is not a command of nsk\nhint: did you mean unshare?\n", 1],
-  ["cgget2", "nsk: 'cgget2' is not a command of nsk\nhint: did you mean cgget or cgset?\n", 1],
+  ["cgget2", "nsk: 'cgget2' is not a command of nsk\nhint: did you mean cgget or cgset or cgxget?\n", 1],
   ["nonsense", "nsk: 'nonsense' is not a command of nsk\nhint: try 'nsk --help'\n", 1],
   ["toString", "nsk: 'toString' is not a command of nsk\nhint: try 'nsk --help'\n", 1],
   ["help unsahre", "nsk help: 'unsahre' is not a command of nsk\nhint: did you mean unshare?\n", 1],

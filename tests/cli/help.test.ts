@@ -98,7 +98,20 @@ test("nsk --help lists the commands by group", async () => {
      cgset           Change settings of control groups
      cgget           Show settings of control groups
      cgexec          Run a program in control groups
+     cgclassify      Move running processes into control groups
      cgdelete        Remove control groups
+     cgxset          Change settings of control groups by the names of one version
+     cgxget          Show settings of control groups by the names of one version
+     cgtranslate     Show what settings of one version of control groups are on the
+                     other, and change nothing
+     top             Show what control groups use and may use, as a tree
+     why             Say what a process is held back by: its namespaces, its control
+                     groups, the limits in force from there to the root and the one
+                     that binds, throttling, and processes killed for want of memory
+     cgsnapshot      Write down the groups that are there, as a cgconfig.conf
+     cgconfigparser  Mount and make what a cgconfig.conf says
+     lscgroup        List control groups
+     lssubsys        List controllers and where they are
 
     Containers:
      run             Run a program in a container: namespaces, a root, limits and

@@ -3,6 +3,7 @@
 import { describe, expect, test } from "bun:test";
 import { HostError, UsageError } from "../../src/abi/errors.ts";
 import { planCgdelete } from "../../src/commands/cgdelete.ts";
+import { planByRules } from "../../src/commands/cgexec-rules.ts";
 import { planCgexec } from "../../src/commands/cgexec.ts";
 import { format, readGroups } from "../../src/commands/cgget.ts";
 import { planCgset } from "../../src/commands/cgset.ts";
@@ -61,7 +62,6 @@ describe("cgexec", () => {
   });
   const bad: [groups: string[], words: string[], status: number | undefined][] = [
     [["cpu:a"], [], undefined],
-    [[], ["true"], 99],
     [["cpu"], ["true"], 255],
     [["nope:a"], ["true"], 84],
     [["cpu:.."], ["true"], 255],
@@ -70,6 +70,9 @@ describe("cgexec", () => {
     test(`${["-g", ...groups, ...words].join(" ")} ends with ${status ?? "the status of bad usage"}`, () => {
       expect(failure(() => plan(groups, words)).status).toBe(status);
     });
+  test("without a group, and without rules that choose one, ends with 99", () => {
+    expect(failure(() => planByRules("nsk cgexec", ["true"], onHybrid)).status).toBe(99);
+  });
 });
 
 describe("cgset", () => {
@@ -91,6 +94,97 @@ describe("cgset", () => {
     });
 });
 
+describe("cgset -R, cgxset", () => {
+  const plan = (
+    how: Parameters<typeof planCgset>[5],
+    host: Host,
+    group: string,
+    ...words: string[]
+  ): string[] => outline(planCgset("nsk cgxset", words, undefined, [group], host, how).plan.steps);
+  const deep = hybrid({
+    files: {
+      "/sys/fs/cgroup/cpu/a/cpu.shares": "1024\n",
+      "/sys/fs/cgroup/cpu/a/b/cpu.shares": "1024\n",
+      "/sys/fs/cgroup/memory/a/memory.limit_in_bytes": "4096\n",
+    },
+  });
+  test("-R sets the groups below too", () => {
+    expect(plan({ recursive: true }, deep, "a", "cpu.shares=5", "memory.limit_in_bytes=8192")).toEqual([
+      "/sys/fs/cgroup/cpu/a/cpu.shares < 5",
+      "/sys/fs/cgroup/cpu/a/b/cpu.shares < 5",
+      "/sys/fs/cgroup/memory/a/memory.limit_in_bytes < 8192",
+    ]);
+  });
+  const rows: [
+    how: Parameters<typeof planCgset>[5],
+    host: Host,
+    group: string,
+    setting: string,
+    steps: string[],
+  ][] = [
+    [{ version: 1 }, onV2, "limited", "cpu.shares=512", ["/sys/fs/cgroup/limited/cpu.weight < 59"]],
+    [{ version: 2 }, onV2, "limited", "cpu.weight=59", ["/sys/fs/cgroup/limited/cpu.weight < 59"]],
+    [{ version: 1 }, onV2, "limited", "pids.max=3", ["/sys/fs/cgroup/limited/pids.max < 3"]],
+    [{ version: 2 }, onHybrid, "a", "cpu.weight=59", ["/sys/fs/cgroup/cpu/a/cpu.shares < 521"]],
+    [{ version: 1, ignoreUnmappable: true }, onV2, "limited", "memory.swappiness=3", []],
+  ];
+  for (const [how, host, group, setting, steps] of rows)
+    test(`${JSON.stringify(how)} ${setting}`, () => {
+      expect(plan(how, host, group, setting)).toEqual(steps);
+    });
+  test("names of the other version than was said are refused", () => {
+    expect(failure(() => plan({ version: 1 }, onV2, "limited", "cpu.weight=5"))).toEqual({
+      status: 95,
+      message: "cpu.weight is no setting of cgroup v1",
+    });
+  });
+  test("what cannot be translated names what comes nearest", () => {
+    expect(failure(() => plan({}, onV2, "limited", "memory.swappiness=5")).message).toBe(
+      "cgroup v2 has no memory.swappiness",
+    );
+  });
+  test("units are told on the way", () => {
+    const { notes, plan: planned } = planCgset("nsk cgset", ["cpu.max=50%"], undefined, ["limited"], onV2);
+    expect(outline(planned.steps)).toEqual(["/sys/fs/cgroup/limited/cpu.max < 50000"]);
+    expect(notes).toEqual(['cpu.max=50% is cpu.max "50000"']);
+  });
+});
+
+describe("cgxget", () => {
+  const show = (
+    version: 1 | 2,
+    asked: Partial<{ variable: string[]; g: string[]; all: boolean }>,
+    host: Host,
+    group: string,
+  ): Record<string, string> => {
+    const groups = readGroups({ variable: [], g: [], all: false, ...asked }, [group], host, { version });
+    return Object.fromEntries(groups[0]!.settings.map(({ name, value }) => [name, value]));
+  };
+  test("all of a controller of version 2 in the names of version 1", () => {
+    expect(show(1, { g: ["cpu"] }, onV2, "limited")).toEqual({
+      "cpu.shares": "1024",
+      "cpu.cfs_quota_us": "-1",
+      "cpu.cfs_period_us": "100000",
+    });
+    expect(show(1, { g: ["cpuacct"] }, onV2, "limited")).toEqual({
+      "cpuacct.usage": "1500000000",
+      "cpuacct.stat": "user 100\nsystem 50",
+    });
+  });
+  test("and of version 1 in those of version 2", () => {
+    expect(show(2, { all: true }, onHybrid, "a")).toMatchObject({
+      "cpu.weight": "100",
+      "memory.max": "4096",
+    });
+  });
+  test("its own version as it is", () => {
+    expect(show(1, { variable: ["cpu.shares"] }, onHybrid, "a")).toEqual({ "cpu.shares": "1024" });
+  });
+  test("names of the other version than was said are refused", () => {
+    expect(failure(() => show(1, { variable: ["cpu.weight"] }, onV2, "limited")).status).toBe(96);
+  });
+});
+
 describe("cgdelete", () => {
   test("without a group does nothing", () => {
     expect(planCgdelete("nsk cgdelete", [], false, onHybrid).steps).toEqual([]);
@@ -101,8 +195,15 @@ describe("cgdelete", () => {
 });
 
 describe("cgget", () => {
-  const none = { variable: [], g: [], all: false, n: false, valuesOnly: false, json: false };
-  type Asked = Partial<Parameters<typeof readGroups>[0]>;
+  const none = {
+    variable: [] as string[],
+    g: [] as string[],
+    all: false,
+    n: false,
+    valuesOnly: false,
+    json: false,
+  };
+  type Asked = Partial<typeof none>;
   const show = (asked: Asked, operands: string[], host: Host = onHybrid): string => {
     const options = { ...none, ...asked };
     return format(readGroups(options, operands, host), options);

@@ -1,36 +1,21 @@
 // The control-group commands beside libcgroup's: what they print on stdout, how they end, and what is there afterwards.
 
-import { afterAll, describe, expect, test } from "bun:test";
+import { afterAll, describe, expect } from "bun:test";
 import { difference } from "../differences.ts";
 import { nsk as nskBinary } from "../support/nsk.ts";
-import { cannotCompare, type Case, removeGroups, runBoth, runIn, uniqueName } from "./libcgroup.ts";
+import {
+  type Case,
+  expectFailure,
+  live,
+  removeGroups,
+  removeLeftovers,
+  runBoth,
+  runIn,
+  same,
+  uniqueName,
+} from "./libcgroup.ts";
 
-const reason = cannotCompare();
-const live = (title: string, run: () => void): void =>
-  reason ? test.skip(`${title} (${reason})`, run) : test(title, run);
-
-afterAll(() => {
-  if (!reason) removeGroups(`nsktest-${process.pid}-`);
-});
-
-/** What a failure of nsk looks like. */
-const expectFailure = (stderr: string, tool: string): void => {
-  const [first, second, ...rest] = stderr.split("\n");
-  expect(first).toStartWith(`nsk ${tool}: `);
-  if (second) expect(second).toStartWith("hint: ");
-  expect(rest.length).toBeLessThanOrEqual(1);
-};
-
-const same = (title: string, words: string[], it: Case = {}): void =>
-  live(`${words.join(" ")}${title && `: ${title}`}`, () => {
-    const { libcgroup, nsk } = runBoth(words, it);
-    expect(nsk.status).toBe(libcgroup.status);
-    // Some of libcgroup's messages go to stdout.
-    expect(nsk.stdout).toBe(nsk.stderr ? "" : libcgroup.stdout);
-    expect(nsk.groups).toEqual(libcgroup.groups);
-    if (nsk.status === 0 || words[0] === "cgexec") return;
-    expectFailure(nsk.stderr, words[0]!);
-  });
+afterAll(removeLeftovers);
 
 const NOBODY = 65534;
 const group: Case = { groups: ["cpu:%"] };
@@ -282,6 +267,26 @@ describe("cgexec", () => {
       "$nsk" cgget -nv -r cpu.stat "$name"; "$nsk" cgdelete cpu:"$name"`;
     const { stdout } = runShell(script, name);
     expect(Number(/nr_throttled (\d+)/.exec(stdout)?.[1])).toBeGreaterThan(2);
+  });
+});
+
+describe("a subtree that was given away", () => {
+  live("is its owner's to use with every tool, and nothing above it", () => {
+    const name = uniqueName();
+    const script = `
+      set -e; nsk=$1 name=$2
+      "$nsk" cgcreate -a nobody:nogroup -t nobody:nogroup -d 755 -g cpu,pids:"$name"
+      cd /; as() { setpriv --reuid nobody --regid nogroup --clear-groups "$@"; }
+      as "$nsk" cgcreate -g cpu,pids:"$name/own/deep"
+      as "$nsk" cgset -R -r cpu.shares=77 "$name/own"
+      as "$nsk" cgget -nv -r cpu.shares "$name/own/deep"
+      as "$nsk" cgexec -g cpu:"$name/own/deep" grep -o ':cpu:.*own/deep' /proc/self/cgroup
+      if as "$nsk" cgcreate -g cpu:"$name-beside" 2>/dev/null; then echo made a group beside it; fi
+      if as "$nsk" cgset -r cpu.shares=5 / 2>/dev/null; then echo changed the root; fi
+      as "$nsk" cgdelete -r cpu,pids:"$name/own"
+      "$nsk" lscgroup cpu:"$name"`;
+    const { stdout } = runShell(script, name);
+    expect(stdout).toBe(`77\n:cpu:/${name}/own/deep\ncpu:/${name}/\n`);
   });
 });
 

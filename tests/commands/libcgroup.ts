@@ -1,5 +1,6 @@
 // The same command line through the installed libcgroup tool and through nsk, on groups that exist for one test only.
 
+import { expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
 import {
   existsSync,
@@ -7,14 +8,13 @@ import {
   readdirSync,
   readFileSync,
   rmdirSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from "node:fs";
 import { readHierarchies } from "../../src/cgroups/hierarchies.ts";
 import { liveHost } from "../../src/host/live.ts";
 import { nsk } from "../support/nsk.ts";
-
-export type Tool = "cgcreate" | "cgset" | "cgget" | "cgexec" | "cgdelete";
 
 export interface Outcome {
   readonly status: number | null;
@@ -107,6 +107,8 @@ export interface Case {
   readonly groups?: readonly string[];
   /** Values that they have: `cpu:%/cpu.shares`: `512`. */
   readonly values?: Readonly<Record<string, string>>;
+  /** Files that are there before, by their absolute paths. */
+  readonly files?: Readonly<Record<string, string>>;
   /** Run as this user. */
   readonly uid?: number;
 }
@@ -124,7 +126,8 @@ export const runIn = (
     for (const group of it.groups ?? []) mkdirSync(directoryOf(named(group)), { recursive: true });
     for (const [file, value] of Object.entries(it.values ?? {}))
       writeFileSync(directoryOf(named(file)), named(value));
-    const program = which === "nsk" ? nsk : `/usr/bin/${tool}`;
+    for (const [file, text] of Object.entries(it.files ?? {})) writeFileSync(named(file), named(text));
+    const program = which === "nsk" ? nsk : Bun.which(tool, { PATH: "/usr/bin:/usr/sbin" })!;
     const { status, stdout, stderr } = spawnSync(program, which === "nsk" ? [tool, ...args] : args, {
       encoding: "utf8",
       env: { PATH: "/usr/bin:/bin" },
@@ -133,6 +136,7 @@ export const runIn = (
     return { status, stdout, stderr, groups: groupsNamed(name) };
   } finally {
     removeGroups(name);
+    for (const file of Object.keys(it.files ?? {})) rmSync(named(file), { force: true });
   }
 };
 
@@ -141,3 +145,34 @@ export const runBoth = (words: readonly string[], it: Case = {}): { libcgroup: O
   const name = uniqueName();
   return { libcgroup: runIn("libcgroup", words, it, name), nsk: runIn("nsk", words, it, name) };
 };
+
+const reason = cannotCompare();
+
+/** A test that runs where both tools can. */
+export const live = (title: string, run: () => void | Promise<void>): void =>
+  reason ? test.skip(`${title} (${reason})`, run) : test(title, run);
+
+/** For `afterAll`: what a failed test may have left. */
+export const removeLeftovers = (): void => {
+  if (!reason) removeGroups(`nsktest-${process.pid}-`);
+};
+
+/** What a failure of nsk looks like. */
+export const expectFailure = (stderr: string, tool: string): void => {
+  const [first, second, ...rest] = stderr.split("\n");
+  expect(first).toStartWith(`nsk ${tool}: `);
+  if (second) expect(second).toStartWith("hint: ");
+  expect(rest.length).toBeLessThanOrEqual(1);
+};
+
+/** The same command line does the same and ends the same; `%` is the test's name. */
+export const same = (title: string, words: string[], it: Case = {}): void =>
+  live(`${words.join(" ")}${title && `: ${title}`}`, () => {
+    const { libcgroup, nsk } = runBoth(words, it);
+    expect(nsk.status).toBe(libcgroup.status);
+    // Some of libcgroup's messages go to stdout.
+    expect(nsk.stdout).toBe(nsk.stderr ? "" : libcgroup.stdout);
+    expect(nsk.groups).toEqual(libcgroup.groups);
+    if (nsk.status === 0 || words[0] === "cgexec") return;
+    expectFailure(nsk.stderr, words[0]!);
+  });

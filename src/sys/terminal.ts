@@ -1,0 +1,44 @@
+// The terminal of a program that shows something live: its size, its keys, and everything as it was afterwards.
+
+import { TTY } from "../abi/flags.ts";
+import { address, syscall, writeAll } from "./linux.ts";
+
+/** Rows and columns; 24 and 80 where the terminal does not know. @see TIOCGWINSZ(2const) */
+export const windowSize = (fd: number): { rows: number; columns: number } => {
+  const size = new Uint16Array(4); // struct winsize: ws_row, ws_col, ws_xpixel, ws_ypixel
+  const failed = syscall("ioctl", fd, TTY.TIOCGWINSZ, address(size)) < 0;
+  return { rows: (failed ? 0 : size[0]!) || 24, columns: (failed ? 0 : size[1]!) || 80 };
+};
+
+/** Keys come one by one, without echo and without signals. The function puts the terminal back. @see termios(3) */
+export const takeKeys = (fd: number): (() => void) => {
+  const before = new Uint8Array(64);
+  if (syscall("ioctl", fd, TTY.TCGETS, address(before)) < 0) return () => {};
+  const raw = before.slice();
+  // struct termios: c_iflag, c_oflag, c_cflag, c_lflag, 32 bits each.
+  const words = new Uint32Array(raw.buffer);
+  words[3]! &= ~(TTY.ICANON | TTY.ECHO | TTY.ISIG);
+  syscall("ioctl", fd, TTY.TCSETSW, address(raw));
+  return () => void syscall("ioctl", fd, TTY.TCSETSW, address(before));
+};
+
+/** What has been typed, without waiting; `end` when there is nobody to type any more. */
+export const typed = (fd: number): Uint8Array | "end" => {
+  const POLLIN = 1;
+  const pollfd = new Int32Array([fd, POLLIN]); // { int fd; short events; short revents; }
+  const now = new Uint8Array(16);
+  if (syscall("ppoll", address(pollfd), 1, address(now), 0, 0) <= 0) return new Uint8Array();
+  const keys = new Uint8Array(64);
+  const count = syscall("read", fd, address(keys), keys.length);
+  return count > 0 ? keys.subarray(0, count) : "end";
+};
+
+/** A screen of its own without a cursor; the function goes back to what was there. @see console_codes(4) */
+export const takeScreen = (fd: number): (() => void) => {
+  writeAll(fd, "\x1b[?1049h\x1b[?25l");
+  return () => void writeAll(fd, "\x1b[?25h\x1b[?1049l");
+};
+
+/** Shows lines from the top of the screen, and nothing below them. */
+export const showLines = (fd: number, lines: readonly string[]): number =>
+  writeAll(fd, `\x1b[H${lines.map((line) => `${line}\x1b[K`).join("\r\n")}\x1b[J`);
