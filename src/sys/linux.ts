@@ -130,15 +130,19 @@ const waitWritable = (fd: number): void => {
 export const listDirectory = (path: string): Uint8Array[] | number => {
   const fd = open(path, O.O_RDONLY | O.O_CLOEXEC);
   if (fd < 0) return fd;
+  const names = listOpen(fd);
+  close(fd);
+  return names;
+};
+
+/** {@link listDirectory} of an open directory. */
+export const listOpen = (fd: number): Uint8Array[] | number => {
   const buffer = new Uint8Array(32768);
   const view = new DataView(buffer.buffer);
   const names: Uint8Array[] = [];
   for (;;) {
     const count = syscall("getdents64", fd, address(buffer), buffer.length);
-    if (count <= 0) {
-      close(fd);
-      return count < 0 ? count : names;
-    }
+    if (count <= 0) return count < 0 ? count : names;
     // struct linux_dirent64 { u64 d_ino; s64 d_off; u16 d_reclen; u8 d_type; char d_name[]; }
     for (let at = 0; at < count; at += view.getUint16(at + 16, true)) {
       const start = at + 19;
