@@ -24,6 +24,7 @@ export const syscallNumbers = {
   fchown: [93, 55],
   fchownat: [260, 54],
   fcntl: [72, 25],
+  fgetxattr: [193, 10],
   flock: [73, 32],
   fsetxattr: [190, 7],
   fsync: [74, 82],
