@@ -10,8 +10,14 @@ import { randomBytes } from "../sys/random.ts";
 import { writeAll } from "../sys/linux.ts";
 import { carryOut, explainOption } from "./carry-out.ts";
 import { command, type Values } from "./command.ts";
+import { applyImage, chooseImage, type Choice, imageHost } from "./run-image.ts";
 
 const options = {
+  image: {
+    type: "string",
+    valueHint: "IMAGE",
+    description: "the image to run, pulled where it is not here yet; or a file or directory that is one",
+  },
   rootfs: {
     type: "string",
     valueHint: "DIR[:O]",
@@ -76,10 +82,15 @@ export const run = command({
     },
     args: options,
   },
-  usage: "[options] [--] <program> [<argument>...]",
+  usage: "[options] [<image>] [--] [<program> [<argument>...]]",
   failure: 125,
-  run: ({ options, operands, host, name }) => {
-    const plan = planContainer(name, containerFromOptions(options, operands, host, newId(), name), host);
+  run: async ({ options, operands, dashed, host, name }) => {
+    const asked = { ...options, explain: options.explain !== undefined };
+    const choice = await chooseImage(asked, operands, dashed, host, name);
+    const container = choice
+      ? containerFromImage(options, choice, host, newId(), name)
+      : containerFromOptions(options, operands, host, newId(), name);
+    const plan = planContainer(name, container, host);
     if (options.explain === undefined) {
       if (host.euid !== 0)
         throw new HostError(
@@ -118,17 +129,38 @@ export const containerFromOptions = (
   const kind = host.kind(path);
   if (kind !== "directory")
     throw new HostError(`--rootfs ${path}: ${kind === undefined ? "no such directory" : "not a directory"}`);
-  let tty = values.tty;
-  if (tty && values.interactive && !host.isTerminal(0)) {
-    writeAll(2, `${name}: standard input is no terminal: going on without -t\n`);
-    tty = false;
-  }
-  const config = configFromFlags({ ...values, tty }, operands, id, host);
+  const config = configFromFlags({ ...values, tty: wantsTerminal(values, host, name) }, operands, id, host);
   return {
     id,
     config,
-    overlay,
+    lower: overlay ? [path] : [],
     input: values.interactive,
     limits: planLimits(host, id, config.linux.resources),
   };
+};
+
+/** The same over an image's layers, with what the image says of how it is run. */
+const containerFromImage = (
+  values: Values<typeof options>,
+  { image, operands }: Choice,
+  host: Host,
+  id: string,
+  name: string,
+): Container => {
+  const { flags, args } = applyImage({ ...values, rootfs: `${image.layers[0]}:O` }, image, operands);
+  const tty = wantsTerminal(values, host, name);
+  const config = configFromFlags({ ...flags, tty }, args, id, imageHost(host, image));
+  return {
+    id,
+    config,
+    lower: image.layers,
+    input: values.interactive,
+    limits: planLimits(host, id, config.linux.resources),
+  };
+};
+
+const wantsTerminal = (values: Values<typeof options>, host: Host, name: string): boolean => {
+  if (!values.tty || !values.interactive || host.isTerminal(0)) return values.tty;
+  writeAll(2, `${name}: standard input is no terminal: going on without -t\n`);
+  return false;
 };
