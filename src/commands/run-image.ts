@@ -3,11 +3,12 @@
 
 import { HostError, UsageError } from "../abi/errors.ts";
 import type { Host } from "../host/host.ts";
-import { findImages, type Image, listImages, readInLayers, usable, type Usable } from "../images/images.ts";
+import { findImage, hasImage, readInLayers, usable, type Usable } from "../images/images.ts";
 import { importImage, powersOf } from "../images/import.ts";
 import { openLocal } from "../images/local.ts";
 import { familiarName, parseReference, referenceOr, withDefaultTag } from "../images/reference.ts";
-import { openStore, storePath } from "../images/store.ts";
+import { storePath } from "../images/store-path.ts";
+import { openStore } from "../images/store.ts";
 import { programCandidates } from "../plan/program.ts";
 import { writeAll } from "../sys/linux.ts";
 import { fetchImage, platformOf } from "./fetch-image.ts";
@@ -57,13 +58,7 @@ export const chooseImage = async (
   }
   const [first, ...rest] = operands;
   if (options.rootfs !== undefined || dashed || first === undefined) return undefined;
-  const root = storePath(host);
-  let images: Image[] | undefined;
-  const has = (word: string): boolean => {
-    images ??= host.kind(`${root}/index.json`) === "file" ? listImages(root) : [];
-    return findImages(images, word).some(({ name }) => name !== undefined && !/^[0-9a-f]+$/.test(word));
-  };
-  if (!isImageOperand(first, host, has)) return undefined;
+  if (!isImageOperand(first, host, (word) => hasImage(storePath(host), word))) return undefined;
   return { image: await getImage(first, options.explain, host, name), operands: rest };
 };
 
@@ -73,13 +68,13 @@ const getImage = async (text: string, explain: boolean, host: Host, name: string
   const isPath = path !== text || /^\.{0,2}\//.test(text);
   if (isPath) return getLocal(path, explain, host);
   const bare = text.startsWith(REGISTRY) ? text.slice(REGISTRY.length) : text;
-  const [there] = findImages(host.kind(`${root}/index.json`) === "file" ? listImages(root) : [], bare);
+  const there = findImage(root, bare);
   if (there) return usable(root, there);
   const reference = withDefaultTag(parseReference(bare));
   if (explain) throw new HostError(`${familiarName(reference)} is not in the store`, `nsk pull ${bare}`);
   writeAll(2, `${name}: no image '${familiarName(reference)}' here yet, pulling it\n`);
   await fetchImage(reference, { quiet: false }, host);
-  const [pulled] = findImages(listImages(root), bare);
+  const pulled = findImage(root, bare);
   if (!pulled) throw new HostError(`${familiarName(reference)} has been removed meanwhile`);
   return usable(root, pulled);
 };
@@ -99,7 +94,7 @@ const getLocal = async (path: string, explain: boolean, host: Host): Promise<Usa
   if (found.length !== 1)
     throw new UsageError(`${path} has ${found.length} images`, `nsk import ${path}, and name one`);
   const { id } = await importImage(store, found[0]!.source, undefined, powersOf(host.euid));
-  return usable(store.root, findImages(listImages(store.root), id)[0]!);
+  return usable(store.root, findImage(store.root, id)!);
 };
 
 /** What an image decides about a container, unless its user does. As docker's. */

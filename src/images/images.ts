@@ -91,6 +91,21 @@ export const findImages = (images: readonly Image[], text: string): Image[] => {
   return found;
 };
 
+/** Whether the store has an image of this name. */
+export const hasImage = (root: string, text: string): boolean => {
+  const reference = referenceOr(text);
+  const name = reference && fullName(withDefaultTag(reference));
+  return name !== undefined && readIndex(root).some((it) => it.name === name);
+};
+
+/** One image by name or id; the others are not looked at where a name says which. */
+export const findImage = (root: string, text: string): Image | undefined => {
+  const reference = referenceOr(text);
+  const name = reference && fullName(withDefaultTag(reference));
+  const named = name === undefined ? undefined : readIndex(root).find((it) => it.name === name);
+  return named ? load(root, named) : findImages(listImages(root), text)[0];
+};
+
 /** Repository and tag as docker's columns have them. */
 export const columnsOf = (name: string | undefined): { repository: string; tag: string } => {
   if (name === undefined) return { repository: "<none>", tag: "<none>" };
@@ -109,8 +124,9 @@ export const removeImage = (store: Store, text: string, force: boolean): Removed
   const images = listImages(store.root);
   const found = findImages(images, text);
   if (found.length === 0) throw new HostError(`no such image: ${text}`);
-  const { id, digest, config } = found[0]!;
-  const same = images.filter((image) => image.digest === digest);
+  const { id, config } = found[0]!;
+  // The same image may have come with several manifests: its layers compressed in another way.
+  const same = images.filter((image) => image.id === id);
   const byId = found[0]!.name === undefined || !isNameOf(found[0]!.name, text);
   if (byId && same.length > 1 && !force)
     throw new HostError(

@@ -21,6 +21,7 @@ import {
 } from "../sys/linux.ts";
 import { randomBytes } from "../sys/random.ts";
 import { checkDigest, digestOf, type Hasher, hasherLike, parseDigest } from "./digest.ts";
+import { storePath } from "./store-path.ts";
 import { asDescriptor, type Descriptor, MEDIA, MOST_JSON_BYTES } from "./manifest.ts";
 import { removeTree } from "./tree.ts";
 
@@ -34,19 +35,6 @@ export interface Store {
 
 /** The annotation that holds an image's name. */
 const NAME = "org.opencontainers.image.ref.name";
-
-/** `$NSK_STORE`, else root's `/var/lib/nsk`, else a place in the user's data directory. */
-export const storePath = (host: Host): string => {
-  const chosen = host.env("NSK_STORE");
-  if (chosen) return chosen.replace(/(?<=.)\/+$/, "");
-  if (host.euid === 0) return "/var/lib/nsk";
-  const data = host.env("XDG_DATA_HOME");
-  // A relative one is to be ignored. @see the XDG Base Directory Specification
-  if (data?.startsWith("/")) return `${data}/nsk`;
-  const home = host.env("HOME");
-  if (!home) throw new HostError("there is no place for images: neither XDG_DATA_HOME nor HOME is set");
-  return `${home}/.local/share/nsk`;
-};
 
 const check = (title: string, result: number, hint?: string): number => {
   if (result < 0) throw new StepError(title, -result, hint);

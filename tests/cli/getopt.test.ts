@@ -94,7 +94,10 @@ describe("a command line becomes values", () => {
     ["group -- -f", {}, "group -f"],
     ["- -f", { fork: true }, "-"],
   ])("with operands between options: %s", (line, values, operands) => {
-    expect(parsed(line, true)).toMatchObject({ options: { ...absent, ...values }, operands: words(operands) });
+    expect(parsed(line, true)).toMatchObject({
+      options: { ...absent, ...values },
+      operands: words(operands),
+    });
   });
 
   test.each([
