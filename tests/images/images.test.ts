@@ -333,7 +333,7 @@ describe("imported images", () => {
     expect(output(run("import", ...changes.flatMap((change) => ["-c", change]), rootArchive(), "mine"))).toBe(
       "docker.io/library/mine:latest\n",
     );
-    const id = "uid=1000(app) gid=1000(app) groups=77(extra),1000(app)\n";
+    const id = "uid=1000(app) gid=1000(app) groups=77(extra)\n";
     expect(output(run("run", "mine"))).toBe(`${id}/etc\nb c /home/app\n`);
     expect(output(run("run", "-u", "0", "-w", "/bin", "-e", "A=x", "mine"))).toContain("/bin\nx /root\n");
     expect(output(run("run", "mine", "echo other"))).toBe("other\n");
