@@ -3,7 +3,7 @@
 
 import { UsageError } from "../abi/errors.ts";
 import { parseChanges } from "../images/changes.ts";
-import { importImage, powersOf } from "../images/import.ts";
+import { type Imported, importImage, importRoot, powersOf } from "../images/import.ts";
 import { openLocal } from "../images/local.ts";
 import {
   fullName,
@@ -55,30 +55,33 @@ export const importCommand = command({
     const wanted = given === undefined ? undefined : withDefaultTag(parseReference(given));
     if (wanted?.digest !== undefined) throw new UsageError(`'${given}': a digest is nobody's choice`);
     const config = parseChanges(options.change);
+    const platform = platformOf(options.platform, host);
     const store = openStore(host);
-    const found = await openLocal(store, path, host, {
-      platform: platformOf(options.platform, host),
-      config,
-      message: options.message ?? `Imported from ${path}`,
-    });
-    if (wanted && found.length > 1)
+    const { root, images = [] } = await openLocal(store, path, host, platform);
+    if (wanted && images.length > 1)
       throw new UsageError(
-        `${path} has ${found.length} images: one name is not enough`,
+        `${path} has ${images.length} images: one name is not enough`,
         "leave the name out",
       );
-    if (options.change.length && !found.every(({ isRoot }) => isRoot))
+    if (options.change.length && root === undefined)
       throw new UsageError(`--change is for the tar of a root, and ${path} has a config of its own`);
     const progress = openProgress(host, options.quiet);
+    const powers = powersOf(host.euid);
     const made: { name: string | null; id: string; digest: string }[] = [];
+    const add = (full: string | undefined, image: Imported): void => {
+      tellLeftOut(name, image);
+      made.push({ name: full ?? null, id: image.id, digest: image.manifest.digest });
+    };
     try {
-      for (const { source, names } of found) {
-        const all = wanted ? [wanted] : names.flatMap(asName);
-        for (const reference of all.length ? all : [undefined]) {
-          const full = reference && fullName(reference);
-          const image = await importImage(store, source, full, powersOf(host.euid), progress.report);
-          tellLeftOut(name, image);
-          made.push({ name: full ?? null, id: image.id, digest: image.manifest.digest });
-        }
+      if (root !== undefined) {
+        const full = wanted && fullName(wanted);
+        const said = { platform, config, message: options.message ?? `Imported from ${path}` };
+        add(full, await importRoot(store, root, full, powers, said, progress.report));
+      }
+      for (const { source, names } of images) {
+        const all = (wanted ? [wanted] : names.flatMap(asName)).map(fullName);
+        for (const full of all.length ? all : [undefined])
+          add(full, await importImage(store, source, full, powers, progress.report));
       }
     } finally {
       progress.finish();

@@ -4,7 +4,7 @@
 import { HostError, UsageError } from "../abi/errors.ts";
 import type { Host } from "../host/host.ts";
 import { findImage, hasImage, readInLayers, usable, type Usable } from "../images/images.ts";
-import { importImage, powersOf } from "../images/import.ts";
+import { importImage, importRoot, powersOf } from "../images/import.ts";
 import { openLocal } from "../images/local.ts";
 import { familiarName, parseReference, referenceOr, withDefaultTag } from "../images/reference.ts";
 import { storePath } from "../images/store-path.ts";
@@ -86,14 +86,15 @@ const getLocal = async (path: string, explain: boolean, host: Host): Promise<Usa
   if (isRoot) return { layers: [path], run: nothing };
   if (explain) throw new HostError(`${path} is not in the store`, `nsk import ${path} NAME`);
   const store = openStore(host);
-  const found = await openLocal(store, path, host, {
-    platform: platformOf(undefined, host),
-    config: {},
-    message: `Imported from ${path}`,
-  });
-  if (found.length !== 1)
-    throw new UsageError(`${path} has ${found.length} images`, `nsk import ${path}, and name one`);
-  const { id } = await importImage(store, found[0]!.source, undefined, powersOf(host.euid));
+  const platform = platformOf(undefined, host);
+  const powers = powersOf(host.euid);
+  const { root, images = [] } = await openLocal(store, path, host, platform);
+  if (root === undefined && images.length !== 1)
+    throw new UsageError(`${path} has ${images.length} images`, `nsk import ${path}, and name one`);
+  const said = { platform, config: {}, message: `Imported from ${path}` };
+  const { id } = root
+    ? await importRoot(store, root, undefined, powers, said)
+    : await importImage(store, images[0]!.source, undefined, powers);
   return usable(store.root, findImage(store.root, id)!);
 };
 

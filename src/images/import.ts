@@ -4,14 +4,19 @@
 import { HostError } from "../abi/errors.ts";
 import { O } from "../abi/flags.ts";
 import { address, close, open, syscall } from "../sys/linux.ts";
+import { compressionOf } from "./decompress.ts";
+import { digestOf } from "./digest.ts";
 import { unpackLayer } from "./layer.ts";
 import {
   type Descriptor,
   type ImageConfig,
+  makeManifest,
+  MEDIA,
   MOST_JSON_BYTES,
   parseImageConfig,
   parseManifest,
 } from "./manifest.ts";
+import type { Platform } from "./platform.ts";
 import type { Source } from "./source.ts";
 import {
   blobPath,
@@ -138,6 +143,65 @@ export const importImage = async (
   const named = { ...descriptor, platform: config.platform };
   nameImage(store, name, named);
   return { manifest: named, config, id: manifest.config.digest, wasThere, leftOut };
+};
+
+/** What an image made of a root's tar says of itself. */
+export interface RootOptions {
+  readonly platform: Platform;
+  /** The `config` part of an image's config, in its spelling. */
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly message: string;
+}
+
+/** An image of one layer, which the archive at `path` is as it is: kept, digested and unpacked in one pass. */
+export const importRoot = async (
+  store: Store,
+  path: string,
+  name: string | undefined,
+  powers: Powers,
+  { platform, config, message }: RootOptions,
+  report: Report = () => {},
+): Promise<Imported> => {
+  const total = Bun.file(path).size;
+  const blob = createBlob(store, path);
+  try {
+    let compression = "none";
+    const pieces = async function* (): AsyncGenerator<Uint8Array> {
+      for await (const piece of readPieces(path)) {
+        if (blob.written() === 0) compression = compressionOf(piece);
+        blob.write(piece);
+        report(path, "unpacking", blob.written(), total);
+        yield piece;
+      }
+    };
+    const { diffId, leftOut } = await putLayer(store, undefined, (directory) =>
+      unpackLayer(pieces(), directory, powers),
+    );
+    report(path, "complete", total, total);
+    const suffix = compression === "none" ? "" : `+${compression}`;
+    const layer = { mediaType: `${MEDIA.layer}${suffix}`, ...blob.commit() };
+    const created = new Date().toISOString();
+    const text = JSON.stringify({
+      created,
+      ...platform,
+      config,
+      rootfs: { type: "layers", diff_ids: [diffId] },
+      history: [{ created, comment: message }],
+    });
+    const configBytes = new TextEncoder().encode(text);
+    const id = digestOf(configBytes);
+    putBlob(store, configBytes, id);
+    const { descriptor, bytes } = makeManifest(
+      { mediaType: MEDIA.config, digest: id, size: configBytes.length },
+      [layer],
+    );
+    putBlob(store, bytes, descriptor.digest);
+    const manifest = { ...descriptor, platform };
+    nameImage(store, name, manifest);
+    return { manifest, config: parseImageConfig(path, configBytes, 1), id, wasThere: false, leftOut };
+  } finally {
+    blob.abort();
+  }
 };
 
 /** A layer that an image has twice is needed once. */

@@ -7,29 +7,30 @@ import { O } from "../abi/flags.ts";
 import type { Host } from "../host/host.ts";
 import { readArchive } from "./archive.ts";
 import { compressionOf, decompress } from "./decompress.ts";
-import { checkDigest, digestOf, hasherLike } from "./digest.ts";
+import { checkDigest, hasherLike } from "./digest.ts";
 import { readPieces } from "./import.ts";
 import { cleanPath } from "./layer.ts";
-import { asDescriptor, type Descriptor, MEDIA, MOST_JSON_BYTES, parseManifest } from "./manifest.ts";
+import {
+  asDescriptor,
+  type Descriptor,
+  makeManifest,
+  MEDIA,
+  MOST_JSON_BYTES,
+  parseManifest,
+} from "./manifest.ts";
 import { choosePlatform, type Platform } from "./platform.ts";
 import type { Source } from "./source.ts";
 import { type Store, temporary } from "./store.ts";
 
-/** An image of a file, and the names that the file has for it. */
-export interface Found {
-  readonly source: Source;
-  readonly names: readonly string[];
-  /** The tar of a root, which says nothing of itself. */
-  readonly isRoot: boolean;
-}
+/** What a file is: images, with the names that the file has for them; or the tar of a root, which says nothing of itself. */
+export type Found =
+  | {
+      readonly images: readonly { readonly source: Source; readonly names: readonly string[] }[];
+      readonly root?: never;
+    }
+  | { readonly root: string; readonly images?: never };
 
-/** What an image made of a root's tar says besides. */
-export interface RootOptions {
-  readonly platform: Platform;
-  /** The `config` part of an image's config, in its spelling. */
-  readonly config: Readonly<Record<string, unknown>>;
-  readonly message: string;
-}
+type Images = NonNullable<Found["images"]>;
 
 /** Files by their names, wherever they lie. */
 interface Files {
@@ -48,20 +49,24 @@ const isPartOfImage = (path: string): boolean =>
     path,
   ) || path === "";
 
-/** The images in a file or directory; `-` is standard input. Throws {@link HostError} for what is none. */
+/**
+ * Looks what a file or directory holds; `-` is standard input. Throws {@link HostError} for a directory that is no image;
+ * what is wrong with a file may show later.
+ */
 export const openLocal = async (
   store: Store,
   path: string,
   host: Host,
-  options: RootOptions,
-): Promise<Found[]> => {
-  if (path === "-") return openArchive(store, await spool(store, readPiecesOf(0)), "standard input", options);
+  platform: Platform,
+): Promise<Found> => {
+  if (path === "-")
+    return openArchive(store, await spool(store, readPiecesOf(0)), "standard input", platform);
   const kind = host.kind(path);
   if (kind === undefined) throw new HostError(`${path}: no such file`);
-  if (kind === "other") return openArchive(store, await spool(store, readPieces(path)), path, options);
-  if (kind === "file") return openArchive(store, path, path, options);
+  if (kind === "other") return openArchive(store, await spool(store, readPieces(path)), path, platform);
+  if (kind === "file") return openArchive(store, path, path, platform);
   if (host.kind(`${path}/oci-layout`) === "file")
-    return readLayout(directoryFiles(path, host), options.platform);
+    return { images: await readLayout(directoryFiles(path, host), platform) };
   throw new HostError(
     `${path} is a directory, and no OCI layout`,
     "its files become an image by: tar -C DIR -c . | nsk import - NAME",
@@ -87,14 +92,9 @@ async function* readPiecesOf(fd: number): AsyncGenerator<Uint8Array> {
   yield* Bun.file(fd).stream();
 }
 
-const openArchive = async (
-  store: Store,
-  path: string,
-  name: string,
-  options: RootOptions,
-): Promise<Found[]> => {
+const openArchive = async (store: Store, path: string, name: string, platform: Platform): Promise<Found> => {
   const entries = await listArchive(path);
-  if (!entries) return [rootSource(path, name, options)];
+  if (!entries) return { root: path };
   let first: Uint8Array | undefined;
   for await (const piece of readPieces(path)) {
     first = piece;
@@ -102,8 +102,9 @@ const openArchive = async (
   }
   const plain = compressionOf(first!) === "none" ? path : await spool(store, decompress(readPieces(path)));
   const files = archiveFiles(plain, name, entries);
-  if (files.has("oci-layout") && files.has("index.json")) return readLayout(files, options.platform);
-  if (files.has("manifest.json")) return readSaved(files);
+  if (files.has("oci-layout") && files.has("index.json"))
+    return { images: await readLayout(files, platform) };
+  if (files.has("manifest.json")) return { images: await readSaved(files) };
   throw new HostError(`${name}: neither an OCI layout nor what docker save writes`);
 };
 
@@ -214,7 +215,7 @@ const copy = async (
 };
 
 /** @see https://github.com/opencontainers/image-spec/blob/main/image-layout.md */
-const readLayout = async (files: Files, platform: Platform): Promise<Found[]> => {
+const readLayout = async (files: Files, platform: Platform): Promise<Images> => {
   const what = `${files.name}: index.json`;
   const { manifests } = (await readJson(files, "index.json")) ?? {};
   if (!Array.isArray(manifests)) throw new HostError(`${what} has no list of manifests`);
@@ -225,7 +226,6 @@ const readLayout = async (files: Files, platform: Platform): Promise<Found[]> =>
     named.length > 1 && !named.some(nameIn) ? [choosePlatform(files.name, named, platform)] : named;
   return chosen.map((top) => ({
     names: [nameIn(top)].filter((name) => name !== undefined),
-    isRoot: false,
     source: {
       name: files.name,
       manifest: async () => {
@@ -255,11 +255,11 @@ const nameIn = ({ annotations }: Descriptor): string | undefined =>
   annotations?.["io.containerd.image.name"] ?? annotations?.["org.opencontainers.image.ref.name"];
 
 /** What `docker save` and `podman save` write: `manifest.json` names configs and layers. */
-const readSaved = async (files: Files): Promise<Found[]> => {
+const readSaved = async (files: Files): Promise<Images> => {
   const list = await readJson(files, "manifest.json");
   if (!Array.isArray(list) || list.length === 0)
     throw new HostError(`${files.name}: manifest.json lists no image`);
-  return list.map((one): Found => {
+  return list.map((one): Images[number] => {
     const { Config, RepoTags, Layers } = one ?? {};
     if (
       typeof Config !== "string" ||
@@ -282,7 +282,6 @@ const readSaved = async (files: Files): Promise<Found[]> => {
     };
     return {
       names: Array.isArray(RepoTags) ? RepoTags.filter((tag) => typeof tag === "string") : [],
-      isRoot: false,
       source: {
         name: files.name,
         manifest,
@@ -290,61 +289,4 @@ const readSaved = async (files: Files): Promise<Found[]> => {
       },
     };
   });
-};
-
-const makeManifest = (config: Descriptor, layers: readonly Descriptor[]) => {
-  const text = JSON.stringify({ schemaVersion: 2, mediaType: MEDIA.manifest, config, layers });
-  const bytes = new TextEncoder().encode(text);
-  return { descriptor: { mediaType: MEDIA.manifest, digest: digestOf(bytes), size: bytes.length }, bytes };
-};
-
-/** An image of one layer, which the archive is as it is. */
-const rootSource = (path: string, name: string, { platform, config, message }: RootOptions): Found => {
-  let configBytes: Uint8Array = new Uint8Array();
-  let layer: Descriptor | undefined;
-  const manifest: Source["manifest"] = async () => {
-    const [blob, plain] = [hasherLike(), hasherLike()];
-    let size = 0;
-    let compression = "none";
-    const pieces = async function* (): AsyncGenerator<Uint8Array> {
-      for await (const piece of readPieces(path)) {
-        if (size === 0) compression = compressionOf(piece);
-        size += piece.length;
-        blob.update(piece);
-        yield piece;
-      }
-    };
-    for await (const chunk of decompress(pieces())) plain.update(chunk);
-    const suffix = compression === "none" ? "" : `+${compression}`;
-    layer = { mediaType: `${MEDIA.layer}${suffix}`, digest: blob.digest(), size };
-    const created = new Date().toISOString();
-    configBytes = new TextEncoder().encode(
-      JSON.stringify({
-        created,
-        ...platform,
-        config,
-        rootfs: { type: "layers", diff_ids: [plain.digest()] },
-        history: [{ created, comment: message }],
-      }),
-    );
-    return makeManifest(
-      { mediaType: MEDIA.config, digest: digestOf(configBytes), size: configBytes.length },
-      [layer],
-    );
-  };
-  return {
-    names: [],
-    isRoot: true,
-    source: {
-      name,
-      manifest,
-      blob: async ({ digest }, into, progress) => {
-        if (digest !== layer?.digest) return into.write(configBytes);
-        for await (const piece of readPieces(path)) {
-          into.write(piece);
-          progress(into.written());
-        }
-      },
-    },
-  };
 };

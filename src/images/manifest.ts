@@ -2,7 +2,7 @@
 // @see https://github.com/opencontainers/image-spec
 
 import { HostError } from "../abi/errors.ts";
-import { parseDigest } from "./digest.ts";
+import { digestOf, parseDigest } from "./digest.ts";
 import type { Platform } from "./platform.ts";
 
 /** The most that a manifest, an index or a config may measure, as in the distribution project. */
@@ -151,4 +151,14 @@ export const parseImageConfig = (what: string, bytes: Uint8Array, layers: number
       user: asWord(`${what}: User`, run.User),
     },
   };
+};
+
+/** A manifest's text, and what names it. */
+export const makeManifest = (
+  config: Descriptor,
+  layers: readonly Descriptor[],
+): { descriptor: Descriptor; bytes: Uint8Array } => {
+  const text = JSON.stringify({ schemaVersion: 2, mediaType: MEDIA.manifest, config, layers });
+  const bytes = new TextEncoder().encode(text);
+  return { descriptor: { mediaType: MEDIA.manifest, digest: digestOf(bytes), size: bytes.length }, bytes };
 };
