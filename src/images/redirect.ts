@@ -77,3 +77,7 @@ export const refusal = (from: URL, fromReach: Reach, to: URL, toReach: Reach): s
   if (DISTANCE[toReach] > DISTANCE[fromReach]) return `to ${to.hostname}, a ${toReach} address`;
   return undefined;
 };
+
+/** Whether a URL's host is this machine itself, by its name alone: there no TLS is needed. */
+export const isLocalName = (host: string): boolean =>
+  host === "localhost" || host.endsWith(".localhost") || reachOf(host.replace(/^\[|\]$/g, "")) === "loopback";

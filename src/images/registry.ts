@@ -8,7 +8,7 @@ import type { Credentials } from "./credentials.ts";
 import { checkDigest, digestOf, hasherLike } from "./digest.ts";
 import { MEDIA, MOST_JSON_BYTES, parseManifest } from "./manifest.ts";
 import { choosePlatform, type Platform } from "./platform.ts";
-import { nearest, type Reach, reachOf, refusal } from "./redirect.ts";
+import { isLocalName, nearest, type Reach, reachOf, refusal } from "./redirect.ts";
 import { fullName, manifestName, type Reference } from "./reference.ts";
 import type { Source } from "./source.ts";
 
@@ -56,9 +56,6 @@ const isCertificate = (error: unknown): boolean =>
   /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|LEAF_SIGNATURE|TLS_ALTNAME/.test(
     String((error as { code?: string }).code),
   );
-
-const isLocalName = (host: string): boolean =>
-  host === "localhost" || host.endsWith(".localhost") || reachOf(host.replace(/^\[|\]$/g, "")) === "loopback";
 
 /** How far away a URL's host is: by its address, or all those that its name has. */
 const reachOfHost = async (host: string): Promise<Reach> => {

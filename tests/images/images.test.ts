@@ -232,7 +232,7 @@ describe("with a registry", () => {
       }
     };
     const state = (): string => `${list("tmp").length} ${list("blobs").length} ${list("layers").length}`;
-    for (let delay = 0; !existsSync(`${path}/index.json`); delay += 3) {
+    for (let delay = 1; !existsSync(`${path}/index.json`); delay *= 2) {
       const child = Bun.spawn([nsk, "pull", name], {
         env: { ...process.env, NSK_STORE: path },
         stdio: ["ignore", "ignore", "ignore"],

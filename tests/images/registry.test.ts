@@ -46,12 +46,31 @@ type Answer = (
   times: number,
 ) => Response | undefined | Promise<Response | undefined>;
 
+/** For localhost, signed by nobody; until 2126. */
+const certificate = `-----BEGIN CERTIFICATE-----
+MIIBmzCCAUGgAwIBAgIUZECiitcY9uJNO8FFvpzTeuU0yeowCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyNTIzMzYzN1oYDzIxMjYxMTAx
+MjMzNjM3WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAAQ09/hv7N2njIZtfemFL3rM+dUEPeDkXjujo9G1DvsTX4tDzAa3ORQx
+p08DQGMQUbMBqCe1i5x0+SvbuuVV9Ey7o28wbTAdBgNVHQ4EFgQULtn3roj6GBTL
+SchncqxN6qLdg+wwHwYDVR0jBBgwFoAULtn3roj6GBTLSchncqxN6qLdg+wwDwYD
+VR0TAQH/BAUwAwEB/zAaBgNVHREEEzARgglsb2NhbGhvc3SHBH8AAAEwCgYIKoZI
+zj0EAwIDSAAwRQIgdd2Bpcf22OpexifBNZuACAnh1uTcODsIwK/QsEvh2tgCIQD7
+Nz3LTannUQD2+8yday3sk/7T5qS4axAqEivC5mV1Og==
+-----END CERTIFICATE-----`;
+const key = `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQguM6vxXlOfZG0smY6
+jOi+C4Gh2y8ZebYffdZZfvofaC2hRANCAAQ09/hv7N2njIZtfemFL3rM+dUEPeDk
+Xjujo9G1DvsTX4tDzAa3ORQxp08DQGMQUbMBqCe1i5x0+SvbuuVV9Ey7
+-----END PRIVATE KEY-----`;
+
 /** An honest registry of one image, but for what `answer` says; all that was asked of it. */
-const registry = (answer: Answer = () => undefined) => {
+const registry = (answer: Answer = () => undefined, tls?: { cert: string; key: string }) => {
   const asked: Asked[] = [];
   const server = Bun.serve({
     port: 0,
     hostname: "127.0.0.1",
+    ...(tls && { tls }),
     fetch: async (request) => {
       const url = new URL(request.url);
       const { pathname: path } = url;
@@ -85,11 +104,12 @@ const pull = (
     store = freshStore(),
     credentials,
     name = "app:1",
-  }: { store?: Store; credentials?: Credentials; name?: string } = {},
+    tlsVerify = true,
+  }: { store?: Store; credentials?: Credentials; name?: string; tlsVerify?: boolean } = {},
 ): Promise<Imported> => {
   const source = openRegistry(parseReference(`${host}/${name}`), {
     platform: { os: "linux", architecture: "amd64" },
-    tlsVerify: true,
+    tlsVerify,
     credentials,
   });
   return importImage(store, source, `${host}/${name}`, powersOf(process.geteuid!()));
@@ -98,7 +118,7 @@ const pull = (
 /** What a pull fails with; nothing half-made may stay. */
 const failure = async (
   from: { host: string },
-  how: { credentials?: Credentials; name?: string } = {},
+  how: { credentials?: Credentials; name?: string; tlsVerify?: boolean } = {},
 ): Promise<string> => {
   const store = freshStore();
   const said = await pull(from, { ...how, store }).then(
@@ -290,6 +310,26 @@ describe("a registry that leads astray", () => {
     const basic = `Basic ${Buffer.from("u:p").toString("base64")}`;
     expect(it.asked.some(({ authorization }) => authorization === basic)).toBe(true);
     expect(storage.asked.map(({ authorization }) => authorization)).toEqual([null]);
+  });
+});
+
+describe("TLS", () => {
+  test("a certificate that nobody signed is refused, unless --tls-verify=false", async () => {
+    const it = registry(() => undefined, { cert: certificate, key });
+    expect(await failure(it)).toContain("its certificate is not to be trusted");
+    expect(it.asked).toEqual([]);
+    expect(await failure(it)).toContain("--tls-verify=false goes on all the same");
+    expect(await pull(it, { tlsVerify: false })).toMatchObject({ id: digestOf(config) });
+  });
+  test("from TLS there is no way back", async () => {
+    const storage = registry();
+    const it = registry(
+      (_, url) =>
+        isLayer(url) ? Response.redirect(`http://${storage.host}${url.pathname}`, 307) : undefined,
+      { cert: certificate, key },
+    );
+    expect(await failure(it, { tlsVerify: false })).toContain("leads from https to http");
+    expect(storage.asked).toEqual([]);
   });
 });
 

@@ -12,7 +12,7 @@ import { parseDigest } from "../../src/images/digest.ts";
 import { parseImageConfig, parseManifest } from "../../src/images/manifest.ts";
 import { parsePax, parseTime, regionsOf } from "../../src/images/pax.ts";
 import { choosePlatform, parsePlatform, platformText } from "../../src/images/platform.ts";
-import { reachOf, refusal, type Reach } from "../../src/images/redirect.ts";
+import { isLocalName, reachOf, refusal, type Reach } from "../../src/images/redirect.ts";
 import { familiarName, fullName, parseReference, withDefaultTag } from "../../src/images/reference.ts";
 import { storePath } from "../../src/images/store-path.ts";
 
@@ -279,6 +279,20 @@ describe("where a registry may send us", () => {
     expect(refusal(new URL(from), near, new URL(to), far)).toBe(why!),
   );
 });
+
+test.each([
+  ["localhost", true],
+  ["x.localhost", true],
+  ["127.0.0.1", true],
+  ["127.9.9.9", true],
+  ["[::1]", true],
+  ["localhost.example", false],
+  ["notlocalhost", false],
+  ["10.0.0.1", false],
+  ["169.254.169.254", false],
+  ["[fd00::1]", false],
+  ["docker.io", false],
+])("plain HTTP is spoken with %s unasked: %p", (host, is) => expect(isLocalName(host)).toBe(is));
 
 describe("pax", () => {
   const text = (it: string): Uint8Array => new TextEncoder().encode(it);
