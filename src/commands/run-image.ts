@@ -73,7 +73,14 @@ const getImage = async (text: string, explain: boolean, host: Host, name: string
   const reference = withDefaultTag(parseReference(bare));
   if (explain) throw new HostError(`${familiarName(reference)} is not in the store`, `nsk pull ${bare}`);
   writeAll(2, `${name}: no image '${familiarName(reference)}' here yet, pulling it\n`);
-  await fetchImage(reference, { quiet: false }, host);
+  try {
+    await fetchImage(reference, { quiet: false }, host);
+  } catch (error) {
+    // Whoever meant a program has mistyped it.
+    if (error instanceof HostError && !/[:@/]/.test(text))
+      throw new HostError(error.message, `and there is no program '${text}' in PATH`);
+    throw error;
+  }
   const pulled = findImage(root, bare);
   if (!pulled) throw new HostError(`${familiarName(reference)} has been removed meanwhile`);
   return usable(root, pulled);

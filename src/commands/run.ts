@@ -84,7 +84,7 @@ export const run = command({
     },
     args: options,
   },
-  usage: "[options] [<image>] [--] [<program> [<argument>...]]",
+  usage: "[options] [<image>|--] [<program> [<argument>...]]",
   failure: 125,
   run: async ({ options, operands, dashed, host, name }) => {
     const container = mayNameImage(options, dashed ? undefined : operands[0], host)

@@ -18,34 +18,34 @@ export const compressionOf = (start: Uint8Array): Compression =>
 /** The stream without its compression. Throws {@link HostError} for damaged data and for what nsk does not read. */
 export async function* decompress(stream: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const source = stream[Symbol.asyncIterator]();
-  const first = await source.next();
-  if (first.done) return;
-  const compression = compressionOf(first.value);
-  const rest = async function* (): AsyncGenerator<Uint8Array> {
-    yield first.value;
-    for (;;) {
-      const { done, value } = await source.next();
-      if (done) return;
-      yield value;
-    }
-  };
-  if (compression === "none") return yield* rest();
-  if (compression !== "gzip" && compression !== "zstd")
-    throw new HostError(`compressed by ${compression}, which nsk does not read`, "gzip, zstd or none");
-  const chunks = rest();
-  const compressed = new ReadableStream<Uint8Array<ArrayBuffer>>({
-    pull: async (controller) => {
-      const { done, value } = await chunks.next();
-      if (done) controller.close();
-      else controller.enqueue(value as Uint8Array<ArrayBuffer>);
-    },
-  });
-  // TypeScript's own list of formats does not have Bun's zstd yet.
-  const plain = compressed.pipeThrough(new DecompressionStream(compression as "gzip"));
   try {
-    for await (const chunk of plain) yield chunk;
-  } catch (error) {
-    if (error instanceof HostError) throw error;
-    throw new HostError(`damaged ${compression} data: ${error instanceof Error ? error.message : error}`);
+    const first = await source.next();
+    if (first.done) return;
+    const compression = compressionOf(first.value);
+    if (compression === "none") {
+      for (let piece: IteratorResult<Uint8Array> = first; !piece.done; piece = await source.next())
+        yield piece.value;
+      return;
+    }
+    if (compression !== "gzip" && compression !== "zstd")
+      throw new HostError(`compressed by ${compression}, which nsk does not read`, "gzip, zstd or none");
+    let next: Promise<IteratorResult<Uint8Array>> | undefined = Promise.resolve(first);
+    const compressed = new ReadableStream<Uint8Array<ArrayBuffer>>({
+      pull: async (controller) => {
+        const { done, value } = await (next ?? source.next());
+        next = undefined;
+        if (done) controller.close();
+        else controller.enqueue(value as Uint8Array<ArrayBuffer>);
+      },
+    });
+    try {
+      // TypeScript's own list of formats does not have Bun's zstd yet.
+      yield* compressed.pipeThrough(new DecompressionStream(compression as "gzip"));
+    } catch (error) {
+      if (error instanceof HostError) throw error;
+      throw new HostError(`damaged ${compression} data: ${error instanceof Error ? error.message : error}`);
+    }
+  } finally {
+    await source.return?.(); // whoever stops early must not leave a file open
   }
 }

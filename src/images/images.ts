@@ -136,7 +136,7 @@ export const removeImage = (store: Store, text: string, force: boolean): Removed
   const gone = byId ? same : found;
   const isLast = gone.length === same.length;
   // A running container reads from the layers as long as it lives, so not even -f takes them away.
-  const mounted = mountedLayers(store.root);
+  const mounted = mountedLayers();
   if (isLast && config.diffIds.some((diffId) => mounted.has(hexOf(diffId))))
     throw new HostError(`${text}: a running container uses the image`);
   changeIndex(store, (now) =>
@@ -169,6 +169,9 @@ const sweep = (store: Store): void =>
     return { digests, diffIds };
   });
 
+/** Letters for lower directories, which leaves some of the page for the others. */
+const MOST_MOUNT_OPTIONS = 3900;
+
 /** What a container is made of. */
 export interface Usable {
   /** Directories for overlayfs, the uppermost first. */
@@ -184,6 +187,9 @@ export const usable = (root: string, image: Image): Usable => {
     if (syscall("faccessat", AT_FDCWD, address(name), 0) < 0)
       throw new HostError(`${shown(image.name)}: the layer ${layer} is gone`, "nsk pull gets it again");
   }
+  // mount(2) takes one page of options.
+  if (layers.join(":").length > MOST_MOUNT_OPTIONS)
+    throw new HostError(`${shown(image.name)}: ${layers.length} layers are too many for one mount`);
   return { layers, run: image.config.run };
 };
 

@@ -43,14 +43,17 @@ const reason = (error: unknown): string => {
   const { code, message } = error as { code?: string; message?: string };
   const known: Record<string, string> = {
     ConnectionRefused: "connection refused",
+    ECONNREFUSED: "connection refused",
     ConnectionClosed: "the connection was closed",
     ECONNRESET: "the connection was reset",
     FailedToOpenSocket: "no connection",
-    ENOTFOUND: "no such host",
-    DNS_ENOTFOUND: "no such host",
   };
   return known[code ?? ""] ?? (message || String(error)).split("\n")[0]!;
 };
+
+/** A name that nobody knows is not known a moment later either, as with docker. */
+const isUnknownHost = (error: unknown): boolean =>
+  ["ENOTFOUND", "DNS_ENOTFOUND"].includes(String((error as { code?: string }).code));
 
 const isCertificate = (error: unknown): boolean =>
   /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|LEAF_SIGNATURE|TLS_ALTNAME/.test(
@@ -129,6 +132,7 @@ export const openRegistry = (reference: Reference, options: RegistryOptions): So
           `${url.host}: its certificate is not to be trusted: ${reason(error)}`,
           "--tls-verify=false goes on all the same",
         );
+      if (isUnknownHost(error)) throw new HostError(`${name}: ${url.host}: no such host`);
       throw { passing: `${url.host}: ${reason(error)}` } satisfies Passing;
     }
   };

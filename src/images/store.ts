@@ -8,17 +8,7 @@ import { HostError, StepError } from "../abi/errors.ts";
 import { errno } from "../abi/errno.ts";
 import { AT_FDCWD, LOCK, O, O_BY_ARCH } from "../abi/flags.ts";
 import type { Host } from "../host/host.ts";
-import {
-  address,
-  arch,
-  close,
-  listDirectory,
-  open,
-  readAll,
-  readFileOr,
-  syscall,
-  writeAll,
-} from "../sys/linux.ts";
+import { address, arch, close, listDirectory, open, readFileOr, syscall, writeAll } from "../sys/linux.ts";
 import { randomBytes } from "../sys/random.ts";
 import { checkDigest, digestOf, type Hasher, hasherLike, parseDigest } from "./digest.ts";
 import { storePath } from "./store-path.ts";
@@ -342,7 +332,7 @@ export const collectGarbage = (
       for (const hex of listOr(`${store.root}/blobs/${algorithm}`))
         if (!digests.has(`${algorithm}:${hex}`)) discard(`${store.root}/blobs/${algorithm}/${hex}`);
     const kept = new Set([...diffIds].map((id) => parseDigest(id)?.hex));
-    const mounted = mountedLayers(store.root);
+    const mounted = mountedLayers();
     for (const hex of listOr(`${store.root}/layers`)) {
       if (kept.has(hex) || mounted.has(hex)) continue;
       // Out of the way first: a kill in the middle must not leave half a layer under its name.
@@ -354,20 +344,17 @@ export const collectGarbage = (
   }
 };
 
-/** The layers that overlays of any process are made of. @see proc_pid_mountinfo(5) */
-export const mountedLayers = (root: string): Set<string> => {
+/**
+ * The layers that overlays of any process are made of: of any store, for a path may be written there in several ways.
+ * @see proc_pid_mountinfo(5)
+ */
+export const mountedLayers = (): Set<string> => {
   const found = new Set<string>();
-  const prefix = `${root}/layers/`;
   for (const pid of listOr("/proc")) {
     if (!/^\d+$/.test(pid)) continue;
-    const fd = open(`/proc/${pid}/mountinfo`, O.O_RDONLY | O.O_CLOEXEC);
-    if (fd < 0) continue; // it has ended
-    const bytes = readAll(fd);
-    close(fd);
-    if (typeof bytes === "number") continue;
-    const text = decode(bytes);
-    for (let at = text.indexOf(prefix); at >= 0; at = text.indexOf(prefix, at + 1))
-      found.add(/^[0-9a-f]*/.exec(text.slice(at + prefix.length, at + prefix.length + 128))![0]);
+    const bytes = readFileOr(`/proc/${pid}/mountinfo`);
+    if (typeof bytes === "number") continue; // it has ended
+    for (const [, hex] of decode(bytes).matchAll(/\/layers\/([0-9a-f]{64,128})\/diff/g)) found.add(hex!);
   }
   return found;
 };
