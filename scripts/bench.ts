@@ -277,6 +277,65 @@ const measureLists = async (stage: Stage): Promise<Map<string, number[]>> => {
   }
 };
 
+/** So much of /usr makes an archive that is like that of a small system. */
+const MOST_UNPACKED = 300e6;
+const unpackingRows: readonly Row[] = [
+  { name: "tar", title: "GNU `tar xzf`, 300 MB of /usr", argv: [] },
+  {
+    name: "nsk import",
+    title: "`nsk import` of the same: digested, kept and unpacked",
+    argv: [],
+    target: { ratio: 1.3, of: "tar" },
+  },
+];
+
+/** The times of unpacking, by turns, and the most memory in KB that nsk took for it. */
+const measureUnpacking = (stage: Stage): { times: Map<string, number[]>; peak: number } => {
+  const { nsk } = programs(stage);
+  const [list, archive] = [join(stage.directory, "list"), join(stage.directory, "usr.tar.gz")];
+  let size = 0;
+  const names: string[] = [];
+  // From everywhere a little: every fourth file, so that it is not all of one kind.
+  const found = must("/usr/bin/find", "/usr", "-xdev", "-printf", "%s %p\\0").split("\0").filter(Boolean);
+  for (let i = 0; i < found.length && size < MOST_UNPACKED; i += 4) {
+    const [, bytes, name] = /^(\d+) ([^]*)$/.exec(found[i]!)!;
+    size += Number(bytes);
+    names.push(name!);
+  }
+  writeFileSync(list, names.join("\0"));
+  must("/usr/bin/tar", "-czf", archive, "--no-recursion", "--null", "-P", "-T", list);
+  const times = new Map<string, number[]>([
+    ["tar", []],
+    ["nsk import", []],
+  ]);
+  let peak = 0;
+  const [target, store] = [join(stage.directory, "unpacked"), join(stage.directory, "store")];
+  const take = (name: string, argv: string[], more: Record<string, string>): void => {
+    const before = performance.now();
+    const { exitCode, resourceUsage } = Bun.spawnSync(argv, {
+      env: { ...env, ...more },
+      stdin: "ignore",
+      stderr: "inherit",
+    });
+    times.get(name)!.push(performance.now() - before);
+    if (exitCode !== 0) throw new Error(`${argv.join(" ")} failed`);
+    if (name === "nsk import") peak = Math.max(peak, Math.round(resourceUsage.maxRSS / 1024));
+  };
+  for (let round = 0; round < 5; round++) {
+    mkdirSync(target);
+    const both = [
+      () => take("tar", ["/usr/bin/tar", "-xzf", archive, "-C", target], {}),
+      () => take("nsk import", [nsk, "import", "-q", archive, "bench"], { NSK_STORE: store }),
+    ];
+    for (const one of round % 2 ? both : both.reverse()) {
+      must("/usr/bin/sync"); // nobody pays for what another has left to be written
+      one();
+    }
+    for (const directory of [target, store]) rmSync(directory, { recursive: true });
+  }
+  return { times, peak };
+};
+
 const waiting = (stage: Stage): readonly Waiting[] => {
   const { nsk } = programs(stage);
   const { group, rootfs, sleepBundle } = stage;
@@ -560,9 +619,13 @@ const timesTable = (
   );
 };
 
-const memoryTable = (rows: readonly Waiting[], sizes: readonly (number | string)[]): string =>
+const memoryTable = (
+  rows: readonly Waiting[],
+  sizes: readonly (number | string)[],
+  head = ["what waits for", "PSS"],
+): string =>
   table(
-    ["what waits for", "PSS", "target", ""],
+    [...head, "target", ""],
     rows.map(({ title, target }, index) => {
       const size = sizes[index]!;
       return [
@@ -650,6 +713,18 @@ const bench = async (): Promise<void> => {
     process.exit(130);
   });
   try {
+    const unpackingTables = (): string => {
+      const { times, peak } = measureUnpacking(stage);
+      const rows = [{ title: "`nsk import` of the same, at its peak", argv: [], target: 150_000 }];
+      return [
+        timesTable(unpackingRows, times, new Map()),
+        memoryTable(rows, [peak], ["what unpacks", "RSS"]),
+      ].join("\n\n");
+    };
+    if (process.argv.includes("--unpacking")) {
+      console.log(unpackingTables());
+      return;
+    }
     if (process.argv.includes("--lists")) {
       console.log(timesTable(lists(stage), await measureLists(stage), new Map()));
       return;
@@ -685,6 +760,7 @@ const bench = async (): Promise<void> => {
       "20 rounds of 15 runs each, 5 of 5 of what lists a crowd.",
       timesTable([...rows, ...lists(stage)], times, broken),
       memoryTable(waiters, sizes),
+      unpackingTables(),
       await fileTable(stage),
       `${groupRuns} runs each, turn about, with output to /dev/null.`,
       groupsTable(stage),

@@ -13,6 +13,7 @@ const packages = {
   bubblewrap: "bwrap",
   "busybox-static": "busybox",
   "cgroup-tools": "cgexec",
+  "docker-registry": "docker-registry",
   e2fsprogs: "mke2fs",
   file: "file",
   hyperfine: "hyperfine",
@@ -24,11 +25,13 @@ const packages = {
   "qemu-system-x86": "qemu-system-x86_64",
   "qemu-user-static": "qemu-aarch64-static",
   runc: "runc",
+  skopeo: "skopeo",
   strace: "strace",
   "stress-ng": "stress-ng",
   tmux: "tmux",
   uidmap: "newuidmap",
   "util-linux": "unshare",
+  zstd: "zstd",
 } as const;
 
 export type Package = keyof typeof packages;

@@ -100,6 +100,7 @@ describe("flags", () => {
     "linux/mount.h",
     "linux/netlink.h",
     "linux/nsfs.h",
+    "linux/openat2.h",
     "linux/prctl.h",
     "linux/rtnetlink.h",
     "linux/sched.h",

@@ -243,10 +243,10 @@ describe("run", () => {
     ["--rootfs / true", 125, "--rootfs / would be this machine itself", "/:O"],
     ["-v DIR/no:/x true", 125, `bind DIR/no failed: ${ENOENT}`, "the source of -v must be there"],
     ["-w /etc/passwd true", 125, "change the working directory to /etc/passwd failed: Not a directory"],
-    ["no-such-program", 127, `execute no-such-program failed: ${ENOENT}`],
+    ["-- no-such-program", 127, `execute no-such-program failed: ${ENOENT}`],
     ["/etc/passwd", 126, `execute /etc/passwd failed: ${EACCES}`],
     ["/etc", 126, `execute /etc failed: ${EACCES}`],
-    ["--cpus 0.5 -m 64m no-such-program", 127, `execute no-such-program failed: ${ENOENT}`],
+    ["--cpus 0.5 -m 64m -- no-such-program", 127, `execute no-such-program failed: ${ENOENT}`],
     [
       "--cpus 0.5 -m 64m -w /etc/passwd true",
       125,

@@ -292,7 +292,7 @@ export const MOUNT_ATTR_RDONLY = 1;
 export const CLOSE_RANGE_CLOEXEC = 4;
 
 /** @see flock(2) */
-export const LOCK = { LOCK_EX: 2, LOCK_NB: 4 } as const;
+export const LOCK = { LOCK_SH: 1, LOCK_EX: 2, LOCK_NB: 4, LOCK_UN: 8 } as const;
 
 /** @see statx(2) */
 export const STATX_INO = 0x100;
@@ -310,4 +310,20 @@ export const NETLINK = {
 } as const;
 
 /** File type bits of mknod(2) and stat(2). @see inode(7) */
-export const S = { S_IFCHR: 0o020000, S_IFREG: 0o100000, S_IFDIR: 0o040000, S_IFMT: 0o170000 } as const;
+export const S = {
+  S_IFIFO: 0o010000,
+  S_IFCHR: 0o020000,
+  S_IFDIR: 0o040000,
+  S_IFBLK: 0o060000,
+  S_IFREG: 0o100000,
+  S_IFLNK: 0o120000,
+  S_IFMT: 0o170000,
+} as const;
+
+/** How a path is resolved. @see openat2(2) */
+export const RESOLVE = {
+  RESOLVE_NO_MAGICLINKS: 2,
+  RESOLVE_NO_SYMLINKS: 4,
+  RESOLVE_BENEATH: 8,
+  RESOLVE_IN_ROOT: 16,
+} as const;

@@ -55,14 +55,14 @@ const runCommand = async (name: string, words: readonly string[]): Promise<numbe
     const command = await findCommand(name).load();
     failed = { name: `nsk ${name}`, status: command.failure };
     const table = command.definition.args;
-    const { options, operands } = parse({ ...table, ...standardOptions(table) }, words, {
+    const { options, operands, dashed } = parse({ ...table, ...standardOptions(table) }, words, {
       name: failed.name,
       permute: command.permute,
       endAt: standardKeys,
     });
     if (options.help) return said((await import("./help.ts")).helpText(command));
     if (options.version) return said(`${name} from nsk ${version}\n`);
-    return await command.run({ options, operands, host: liveHost(), name: failed.name });
+    return await command.run({ options, operands, dashed, host: liveHost(), name: failed.name });
   } catch (error) {
     return report(error, failed);
   }

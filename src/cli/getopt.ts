@@ -17,6 +17,8 @@ export interface Habits {
 export interface Parsed<T> {
   readonly options: Values<T>;
   readonly operands: readonly string[];
+  /** Whether `--` stood before the first operand. */
+  readonly dashed: boolean;
 }
 
 /** A name that an option can be called by. */
@@ -82,6 +84,7 @@ export const parse = <T extends OptionTable>(
 
   let at = 0;
   let ended = false;
+  let dashed = false;
   const operands: string[] = [];
 
   /** Notes an option that was given; `value` is undefined where it has none. */
@@ -141,7 +144,10 @@ export const parse = <T extends OptionTable>(
 
   while (at < argv.length && !ended) {
     const word = argv[at++]!;
-    if (word === "--") break;
+    if (word === "--") {
+      dashed = operands.length === 0;
+      break;
+    }
     if (word.startsWith("--")) takeLong(word.slice(2));
     else if (word.startsWith("-") && word.length > 1) takeShort(word.slice(1));
     else {
@@ -150,7 +156,7 @@ export const parse = <T extends OptionTable>(
     }
   }
   operands.push(...argv.slice(at));
-  return { options: values as Values<T>, operands };
+  return { options: values as Values<T>, operands, dashed };
 };
 
 /** The value of an option that is not given. */

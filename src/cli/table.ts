@@ -6,7 +6,7 @@ import { nearest } from "./nearest.ts";
 
 export interface Entry {
   /** The heading in `nsk --help`. */
-  readonly group: "Namespaces" | "Control groups" | "Containers" | "This tool";
+  readonly group: "Namespaces" | "Control groups" | "Containers" | "Images" | "This tool";
   load(): Promise<Command<any>>;
 }
 
@@ -43,6 +43,10 @@ export const commands: Readonly<Record<string, Entry>> = {
   lscgroup: { group: "Control groups", load: async () => (await import("../commands/lscgroup.ts")).lscgroup },
   lssubsys: { group: "Control groups", load: async () => (await import("../commands/lssubsys.ts")).lssubsys },
   run: { group: "Containers", load: async () => (await import("../commands/run.ts")).run },
+  pull: { group: "Images", load: async () => (await import("../commands/pull.ts")).pull },
+  images: { group: "Images", load: async () => (await import("../commands/images.ts")).images },
+  rmi: { group: "Images", load: async () => (await import("../commands/rmi.ts")).rmi },
+  import: { group: "Images", load: async () => (await import("../commands/import.ts")).importCommand },
   "install-links": {
     group: "This tool",
     load: async () => (await import("../commands/install-links.ts")).installLinks,

@@ -41,6 +41,8 @@ export type Values<T> = {
 export interface Request<T> {
   readonly options: Values<T>;
   readonly operands: readonly string[];
+  /** Whether `--` stood before the first operand. */
+  readonly dashed: boolean;
   readonly host: Host;
   /** What errors begin with: `nsk cgset`. */
   readonly name: string;

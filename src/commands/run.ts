@@ -3,15 +3,23 @@
 import { HostError, UsageError } from "../abi/errors.ts";
 import { removeLeftovers } from "../backends/leftovers.ts";
 import { planLimits } from "../cgroups/limits.ts";
+import type { Config } from "../containers/config.ts";
 import { configFromFlags, parseRootfs } from "../containers/docker.ts";
 import { type Container, mayAdminister, planContainer, STATE } from "../containers/plan.ts";
 import type { Host } from "../host/host.ts";
 import { randomBytes } from "../sys/random.ts";
 import { writeAll } from "../sys/linux.ts";
+import { storePath } from "../images/store-path.ts";
+import { programCandidates } from "../plan/program.ts";
 import { carryOut, explainOption } from "./carry-out.ts";
 import { command, type Values } from "./command.ts";
 
 const options = {
+  image: {
+    type: "string",
+    valueHint: "IMAGE",
+    description: "the image to run, pulled where it is not here yet; or a file or directory that is one",
+  },
   rootfs: {
     type: "string",
     valueHint: "DIR[:O]",
@@ -76,10 +84,13 @@ export const run = command({
     },
     args: options,
   },
-  usage: "[options] [--] <program> [<argument>...]",
+  usage: "[options] [<image>|--] [<program> [<argument>...]]",
   failure: 125,
-  run: ({ options, operands, host, name }) => {
-    const plan = planContainer(name, containerFromOptions(options, operands, host, newId(), name), host);
+  run: async ({ options, operands, dashed, host, name }) => {
+    const container = mayNameImage(options, dashed ? undefined : operands[0], host)
+      ? await containerFromWords(options, operands, dashed, host, name)
+      : containerFromOptions(options, operands, host, newId(), name);
+    const plan = planContainer(name, container, host);
     if (options.explain === undefined) {
       if (host.euid !== 0)
         throw new HostError(
@@ -118,17 +129,68 @@ export const containerFromOptions = (
   const kind = host.kind(path);
   if (kind !== "directory")
     throw new HostError(`--rootfs ${path}: ${kind === undefined ? "no such directory" : "not a directory"}`);
-  let tty = values.tty;
-  if (tty && values.interactive && !host.isTerminal(0)) {
-    writeAll(2, `${name}: standard input is no terminal: going on without -t\n`);
-    tty = false;
-  }
-  const config = configFromFlags({ ...values, tty }, operands, id, host);
-  return {
+  const tty = wantsTerminal(values, host, name);
+  return containerOf(
+    values,
+    configFromFlags({ ...values, tty }, operands, id, host),
+    overlay ? [path] : [],
     id,
-    config,
-    overlay,
-    input: values.interactive,
-    limits: planLimits(host, id, config.linux.resources),
-  };
+    host,
+  );
+};
+
+/**
+ * Whether what belongs to images has to be loaded at all: not for a plain name of a program, where there is no store.
+ * `first` is the first operand, unless `--` says that it is a program.
+ */
+const mayNameImage = (values: Values<typeof options>, first: string | undefined, host: Host): boolean => {
+  if (values.image !== undefined) return true;
+  if (values.rootfs !== undefined || first === undefined) return false;
+  if (/[:@]/.test(first) || host.kind(`${storePath(host)}/index.json`) !== undefined) return true;
+  return !programCandidates(first, host.env("PATH")).some((path) => host.kind(path) === "file");
+};
+
+/** A container over an image, where the words name one; `run-image.ts` has the rule. */
+const containerFromWords = async (
+  values: Values<typeof options>,
+  operands: readonly string[],
+  dashed: boolean,
+  host: Host,
+  name: string,
+): Promise<Container> => {
+  const { applyImage, chooseImage, imageHost } = await import("./run-image.ts");
+  const asked = { ...values, explain: values.explain !== undefined };
+  const choice = await chooseImage(asked, operands, dashed, host, name);
+  const id = newId();
+  if (!choice) return containerFromOptions(values, operands, host, id, name);
+  const { image } = choice;
+  const { flags, args } = applyImage({ ...values, rootfs: `${image.layers[0]}:O` }, image, choice.operands);
+  const tty = wantsTerminal(values, host, name);
+  return containerOf(
+    values,
+    configFromFlags({ ...flags, tty }, args, id, imageHost(host, image)),
+    image.layers,
+    id,
+    host,
+  );
+};
+
+const containerOf = (
+  { interactive }: Values<typeof options>,
+  config: Config,
+  lower: readonly string[],
+  id: string,
+  host: Host,
+): Container => ({
+  id,
+  config,
+  lower,
+  input: interactive,
+  limits: planLimits(host, id, config.linux.resources),
+});
+
+const wantsTerminal = (values: Values<typeof options>, host: Host, name: string): boolean => {
+  if (!values.tty || !values.interactive || host.isTerminal(0)) return values.tty;
+  writeAll(2, `${name}: standard input is no terminal: going on without -t\n`);
+  return false;
 };

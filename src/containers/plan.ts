@@ -22,8 +22,11 @@ export interface Container {
   /** 12 hexadecimal digits, as docker's short ids. */
   readonly id: string;
   readonly config: Config;
-  /** Put a throwaway layer over the root, so that nothing written inside stays. */
-  readonly overlay: boolean;
+  /**
+   * Directories that a throwaway layer is put over, so that nothing written inside stays, the uppermost first; none to
+   * use the root as it is.
+   */
+  readonly lower: readonly string[];
   /** The caller's standard input is the container's; otherwise it reads nothing. */
   readonly input: boolean;
   /** The control groups of its limits. */
@@ -181,7 +184,8 @@ const variable = (env: readonly string[], name: string): string | undefined =>
 const overlayPath = (path: string): string => path.replace(/[\\:,]/g, (character) => `\\${character}`);
 
 /** Puts the root together, opens what is bound in from the host, and changes over. @see pivot_root(2) */
-const root = ({ config, overlay }: Container, host: Host): Step[] => {
+const root = ({ config, lower }: Container, host: Host): Step[] => {
+  const overlay = lower.length > 0;
   const { path } = config.root;
   const base = `${STATE}/root`;
   const merged = overlay
@@ -205,7 +209,7 @@ const root = ({ config, overlay }: Container, host: Host): Step[] => {
             target: base,
             fstype: "overlay",
             flags: MS.MS_NODEV,
-            data: `lowerdir=${overlayPath(path)},upperdir=${STATE}/upper,workdir=${STATE}/work`,
+            data: `lowerdir=${lower.map(overlayPath).join(":")},upperdir=${STATE}/upper,workdir=${STATE}/work`,
           },
           {
             reason: `${path} below, unchanged; what is written lands in the layer above`,

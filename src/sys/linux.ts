@@ -144,6 +144,13 @@ let entries: { readonly bytes: Uint8Array; readonly view: DataView } | undefined
 const listNames = (path: string, type: number | undefined): Uint8Array[] | number => {
   const fd = open(path, O.O_RDONLY | O.O_CLOEXEC);
   if (fd < 0) return fd;
+  const names = listOpen(fd, type);
+  close(fd);
+  return names;
+};
+
+/** {@link listDirectory} of an open directory; with `type` (d_type) only the names of such. */
+export const listOpen = (fd: number, type?: number): Uint8Array[] | number => {
   if (!entries) {
     const bytes = new Uint8Array(32768);
     entries = { bytes, view: new DataView(bytes.buffer) };
@@ -152,10 +159,7 @@ const listNames = (path: string, type: number | undefined): Uint8Array[] | numbe
   const names: Uint8Array[] = [];
   for (;;) {
     const count = syscall("getdents64", fd, address(bytes), bytes.length);
-    if (count <= 0) {
-      close(fd);
-      return count < 0 ? count : names;
-    }
+    if (count <= 0) return count < 0 ? count : names;
     // struct linux_dirent64 { u64 d_ino; s64 d_off; u16 d_reclen; u8 d_type; char d_name[]; }
     for (let at = 0; at < count; at += view.getUint16(at + 16, true)) {
       const start = at + 19;

@@ -86,7 +86,7 @@ describe("a command line becomes values", () => {
     ["- -f", {}, "- -f"],
     ["-f -- -- -f", { fork: true }, "-- -f"],
   ])("%s", (line, values, operands) => {
-    expect(parsed(line)).toEqual({ options: { ...absent, ...values }, operands: words(operands) });
+    expect(parsed(line)).toMatchObject({ options: { ...absent, ...values }, operands: words(operands) });
   });
 
   test.each<[string, object, string]>([
@@ -94,7 +94,21 @@ describe("a command line becomes values", () => {
     ["group -- -f", {}, "group -f"],
     ["- -f", { fork: true }, "-"],
   ])("with operands between options: %s", (line, values, operands) => {
-    expect(parsed(line, true)).toEqual({ options: { ...absent, ...values }, operands: words(operands) });
+    expect(parsed(line, true)).toMatchObject({
+      options: { ...absent, ...values },
+      operands: words(operands),
+    });
+  });
+
+  test.each([
+    ["-- prog", true],
+    ["-f -- prog", true],
+    ["prog", false],
+    ["prog -- x", false],
+    ["-f", false],
+  ])("and it is known whether -- stood before the first operand: %s", (line, dashed) => {
+    expect(parsed(line).dashed).toBe(dashed);
+    expect(parsed(line, true).dashed).toBe(dashed);
   });
 
   test("the values have the types that the table says", () => {

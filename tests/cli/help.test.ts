@@ -117,6 +117,14 @@ test("nsk --help lists the commands by group", async () => {
      run             Run a program in a container: namespaces, a root, limits and
                      least privilege, gone when it ends
 
+    Images:
+     pull            Get an image from a registry
+     images          List the images in the store, the newest first
+     rmi             Remove images by name or id
+     import          Make images of a file: what 'docker save' wrote, an OCI layout
+                     (a directory or its tar), or the tar of a root file system;
+                     plain, gzip or zstd
+
     This tool:
      install-links   Make links to this program, named after the tools that it
                      stands in for

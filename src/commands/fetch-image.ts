@@ -1,0 +1,71 @@
+// Getting an image out of a registry, for every command that may have to.
+
+import { HostError } from "../abi/errors.ts";
+import type { Host } from "../host/host.ts";
+import { credentialsFor } from "../images/credentials.ts";
+import { importImage, type Imported, powersOf } from "../images/import.ts";
+import { hostPlatform, parsePlatform, type Platform } from "../images/platform.ts";
+import { fullName, type Reference, withDefaultTag } from "../images/reference.ts";
+import { openRegistry } from "../images/registry.ts";
+import { openStore, type Store } from "../images/store.ts";
+import { writeAll } from "../sys/linux.ts";
+import type { OptionTable } from "./command.ts";
+import { openProgress } from "./progress.ts";
+
+export const registryOptions = {
+  platform: {
+    type: "string",
+    valueHint: "OS/ARCH[/VARIANT]",
+    description: "of an image for several platforms the one for this (this machine's unless given)",
+  },
+  tlsVerify: {
+    type: "string",
+    optional: true,
+    valueHint: "false",
+    description: "false: take any certificate, and plain HTTP (which localhost may speak anyway)",
+  },
+} as const satisfies OptionTable;
+
+export interface FetchOptions {
+  readonly platform?: string | undefined;
+  readonly tlsVerify?: string | true | undefined;
+  readonly quiet: boolean;
+}
+
+export const platformOf = (text: string | undefined, host: Host): Platform =>
+  text === undefined ? hostPlatform(host.arch) : parsePlatform(text);
+
+/** docker's config.json. @see docker-login(1) */
+const dockerConfig = (host: Host): string | undefined => {
+  const directory = host.env("DOCKER_CONFIG") || (host.env("HOME") && `${host.env("HOME")}/.docker`);
+  return directory ? host.read(`${directory}/config.json`) : undefined;
+};
+
+/** Pulls an image into the store, with progress on a terminal. */
+export const fetchImage = async (
+  reference: Reference,
+  options: FetchOptions,
+  host: Host,
+  store: Store = openStore(host),
+): Promise<Imported> => {
+  const wanted = withDefaultTag(reference);
+  const { tlsVerify = true } = options;
+  if (tlsVerify !== true && tlsVerify !== "true" && tlsVerify !== "false")
+    throw new HostError(`--tls-verify is true or false, not '${tlsVerify}'`);
+  const source = openRegistry(wanted, {
+    platform: platformOf(options.platform, host),
+    tlsVerify: tlsVerify !== "false",
+    credentials: credentialsFor(dockerConfig(host), wanted.domain),
+  });
+  const progress = openProgress(host, options.quiet);
+  try {
+    return await importImage(store, source, fullName(wanted), powersOf(host.euid), progress.report);
+  } finally {
+    progress.finish();
+  }
+};
+
+/** What a plain user's image lacks. */
+export const tellLeftOut = (name: string, { leftOut }: Imported): void => {
+  if (leftOut) writeAll(2, `${name}: ${leftOut} device nodes left out: only root can make them\n`);
+};

@@ -1,0 +1,50 @@
+// nsk rmi: images out of the store, and what only they needed.
+
+import { printable } from "../abi/bytes.ts";
+import { HostError, UsageError } from "../abi/errors.ts";
+import { removeImage } from "../images/images.ts";
+import { openStore } from "../images/store.ts";
+import { writeAll } from "../sys/linux.ts";
+import { command } from "./command.ts";
+import { print } from "./output.ts";
+
+export const rmi = command({
+  definition: {
+    meta: {
+      name: "rmi",
+      description:
+        "Remove images by name or id. Layers that another image needs, or a running container, stay.",
+    },
+    args: {
+      force: { type: "boolean", alias: "f", description: "by id also where the image has several names" },
+      json: { type: "boolean", description: "say what was removed as JSON, for programs" },
+    },
+  },
+  usage: "[options] <image>...",
+  permute: true,
+  failure: 1,
+  run: ({ options, operands, host, name }) => {
+    if (operands.length === 0) throw new UsageError("no image given", `try '${name} --help'`);
+    const store = openStore(host);
+    const [untagged, deleted]: [string[], string[]] = [[], []];
+    let failed: HostError | UsageError | undefined;
+    for (const image of operands) {
+      try {
+        const removed = removeImage(store, image, options.force);
+        untagged.push(...removed.untagged);
+        deleted.push(...removed.deleted);
+        if (options.json) continue;
+        print(removed.untagged.map((it) => `Untagged: ${it}\n`).join(""));
+        print(removed.deleted.map((it) => `Deleted: ${it}\n`).join(""));
+      } catch (error) {
+        if (!(error instanceof HostError || error instanceof UsageError)) throw error;
+        // The others are removed all the same, as docker does.
+        if (failed) writeAll(2, `${name}: ${printable(failed.message)}\n`);
+        failed = error;
+      }
+    }
+    if (options.json) print(`${JSON.stringify({ untagged, deleted }, null, 2)}\n`);
+    if (failed) throw failed;
+    return 0;
+  },
+});

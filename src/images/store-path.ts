@@ -1,0 +1,17 @@
+// Where the store of images is. A file of its own, for every start of `run` asks.
+
+import { HostError } from "../abi/errors.ts";
+import type { Host } from "../host/host.ts";
+
+/** `$NSK_STORE`, else root's `/var/lib/nsk`, else a place in the user's data directory. */
+export const storePath = (host: Host): string => {
+  const chosen = host.env("NSK_STORE");
+  if (chosen) return chosen.replace(/(?<=.)\/+$/, "");
+  if (host.euid === 0) return "/var/lib/nsk";
+  const data = host.env("XDG_DATA_HOME");
+  // A relative one is to be ignored. @see the XDG Base Directory Specification
+  if (data?.startsWith("/")) return `${data}/nsk`;
+  const home = host.env("HOME");
+  if (!home) throw new HostError("there is no place for images: neither XDG_DATA_HOME nor HOME is set");
+  return `${home}/.local/share/nsk`;
+};
