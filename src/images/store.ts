@@ -95,6 +95,14 @@ export const temporary = (store: Store): string => `${store.root}/tmp/${randomBy
 const openNew = (path: string): number =>
   check(`make ${path}`, open(path, O.O_RDWR | O.O_CREAT | O.O_EXCL | O.O_CLOEXEC, 0o600));
 
+/** A small file of something that is not written through to the disk either. */
+const writeNew = (path: string, content: string): void => {
+  const fd = openNew(path);
+  const result = writeAll(fd, content);
+  close(fd);
+  check(`write ${path}`, result);
+};
+
 /** Puts a file in the place of another, or where there is none: whole, and on the disk. */
 const replaceFile = (store: Store, path: string, content: string | Uint8Array): void => {
   const made = temporary(store);
@@ -237,12 +245,11 @@ export const putLayer = async <T extends { readonly diffId: string; readonly siz
       close(fd);
     }
     if (diffId !== undefined) checkDigest("an unpacked layer", diffId, unpacked.diffId);
-    replaceFile(store, `${made}/size`, `${unpacked.size}\n`);
+    writeNew(`${made}/size`, `${unpacked.size}\n`);
     const to = layerDirectory(store.root, unpacked.diffId);
     const result = rename(made, to);
     // Somebody else was faster with the same layer.
     if (result !== -errno("EEXIST") && result !== -errno("ENOTEMPTY")) check(`make ${to}`, result);
-    syncDirectory(`${store.root}/layers`);
     return unpacked;
   } finally {
     discard(made);
