@@ -23,7 +23,7 @@ const starts = (it: GuestTest): void => {
   );
   it(
     "a file that is deleted",
-    "cp /usr/local/bin/nsk /tmp/gone; exec 8</tmp/gone; rm /tmp/gone; /proc/self/fd/8 unshare -u echo on",
+    "ln $(which nsk) /usr/local/bin/gone; exec 8</usr/local/bin/gone; rm /usr/local/bin/gone; /proc/self/fd/8 unshare -u echo on",
     printed("on\n"),
   );
   it("16 descriptors", "ulimit -n 16; nsk unshare -u echo on", printed("on\n"));

@@ -150,12 +150,32 @@ const ROWS: readonly Row[] = [
   },
   // Control groups.
   {
+    title: "lssubsys -am: the controllers, and where they are mounted",
+    typed: "nsk lssubsys -am",
+    seen: ({ status, stdout }, cgroups) => {
+      expect(status).toBe(0);
+      const lines = stdout.split("\n");
+      if (cgroups !== "v2") expect(lines).toContain("cpu,cpuacct /sys/fs/cgroup/cpu,cpuacct");
+      else expect(lines.find((line) => line.endsWith(" /sys/fs/cgroup"))).toContain("cpu,");
+      // A controller that is not mounted is listed by its name.
+      if (cgroups === "v2") expect(lines).toContain("cpuacct");
+    },
+  },
+  {
     title: "cgcreate -g cpu:/cpulimited",
     typed: "nsk cgcreate -g cpu:/cpulimited; find /sys/fs/cgroup -name cpulimited",
     seen: (ran, cgroups) =>
       printed(cgroups === "v2" ? "/sys/fs/cgroup/cpulimited\n" : "/sys/fs/cgroup/cpu,cpuacct/cpulimited\n")(
         ran,
       ),
+  },
+  {
+    title: "lscgroup | grep cpu: the new group is listed with the root",
+    typed: "nsk lscgroup | grep 'cpu,'",
+    seen: ({ status, stdout }) => {
+      expect(status).toBe(0);
+      expect(stdout).toMatch(/^(\S*cpu,\S*):\/\n\1:\/cpulimited\n$/);
+    },
   },
   {
     title: "cgset -r cpu.cfs_quota_us=-1 cpulimited",
