@@ -124,6 +124,7 @@ export const minimalDisk = (kernel: Kernel): Disk => ({
 /** What nsk is compared with, as Debian has it, and what its tests need besides. */
 const PEERS = [
   "util-linux",
+  "mount",
   "util-linux-extra",
   "cgroup-tools",
   "runc",
