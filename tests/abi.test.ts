@@ -158,6 +158,11 @@ describe("flags", () => {
       ...[9, 9, 9, 64],
       ...[undefined, undefined, undefined, undefined],
     ]);
+    expect(
+      ["RTMIN+1", "SIGRTMAX-2", "rtmin", "RTMAX", "RTMIN+31", "RTMIN-1", "CLD", "SIGIOT", "poll"].map(
+        flags.parseSignal,
+      ),
+    ).toEqual([35, 62, 34, 64, undefined, undefined, 17, 6, 29]);
     expect([flags.signalName(9), flags.signalName(34)]).toEqual(["SIGKILL", "SIGRT_2"]);
   });
 });

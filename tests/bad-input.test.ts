@@ -2,7 +2,16 @@
 // that is mirrored, and nothing left behind. The control-group commands have tables of their own in commands/.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { cannotCompare, directoryOf, removeGroups, uniqueName } from "./commands/libcgroup.ts";
@@ -193,6 +202,27 @@ describe("unshare", () => {
     const ran = runCommand([nsk, "unshare", "--emit", join(directory, "taken"), "true"]);
     expectLines(ran, 1, `nsk unshare: write ${directory}/taken failed: Is a directory`);
     expect(readdirSync(directory)).toEqual(["taken"]);
+  });
+  test("--emit writes to what is no file of its own, and leaves it what it is", () => {
+    const directory = join(scratch, "emit-through");
+    mkdirSync(directory);
+    const path = (name: string): string => join(directory, name);
+    for (const [name, target] of [
+      ["full", "/dev/full"],
+      ["link", "file"],
+      ["stdout", "/dev/stdout"],
+    ] as const)
+      symlinkSync(target, path(name));
+    const message = `nsk unshare: write ${path("full")} failed: No space left on device`;
+    expectLines(runCommand([nsk, "unshare", "--emit", path("full"), "true"]), 1, message);
+    for (const words of ["echo a-long-word-to-be-cut-off", "echo on"])
+      expect(runCommand([nsk, "unshare", "--emit", path("link"), ...words.split(" ")]).status).toBe(0);
+    expect(runCommand([path("file")]).stdout).toBe("on\n");
+    const shell = '"$0" unshare --emit "$1" echo on | cat >"$2" && chmod +x "$2" && "$2"';
+    expect(runCommand(["sh", "-c", shell, nsk, path("stdout"), path("piped")]).stdout).toBe("on\n");
+    expect(["full", "link", "stdout"].map((name) => readlinkSync(path(name)))).toEqual([
+      ...["/dev/full", "file", "/dev/stdout"],
+    ]);
   });
 });
 

@@ -131,11 +131,23 @@ export const SIG = {
   SIGSYS: 31,
 } as const;
 
-/** A signal by name (`KILL`, `SIGKILL`, any case) or number (1 to 64); undefined for anything else. */
+/** Other names of the same. @see signal(7) */
+const SYNONYMS: FlagTable = { SIGIOT: SIG.SIGABRT, SIGCLD: SIG.SIGCHLD, SIGPOLL: SIG.SIGIO };
+
+/** What programs see: the C library keeps the two below for itself. @see signal(7) */
+const [SIGRTMIN, SIGRTMAX] = [34, 64];
+
+/**
+ * A signal by name (`KILL`, `SIGKILL`, `RTMIN+1`, `RTMAX-1`, any case) or number (1 to 64); undefined for anything else.
+ */
 export const parseSignal = (text: string): number | undefined => {
   if (/^\d+$/.test(text)) return Number(text) >= 1 && Number(text) <= 64 ? Number(text) : undefined;
-  const name = text.toUpperCase();
-  return (SIG as FlagTable)[name.startsWith("SIG") ? name : `SIG${name}`];
+  const name = text.toUpperCase().replace(/^(?!SIG)/, "SIG");
+  const realTime = /^SIGRT(?:MIN(\+\d+)?|MAX(-\d+)?)$/.exec(name);
+  if (!realTime) return (SIG as FlagTable)[name] ?? SYNONYMS[name];
+  const number =
+    (name.startsWith("SIGRTMIN") ? SIGRTMIN : SIGRTMAX) + Number(realTime[1] ?? realTime[2] ?? 0);
+  return number >= SIGRTMIN && number <= SIGRTMAX ? number : undefined;
 };
 
 /** `SIGKILL` for 9; `SIGRT_2` as strace prints real-time signals. @see signal(7) */

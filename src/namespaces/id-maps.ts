@@ -28,16 +28,14 @@ export const parseRanges = (text: string, sort: Sort, host: Host): IdRange[] => 
   if (text === "all") return available(sort, host);
   const isOld = text.includes(",");
   const words = text.split(isOld ? "," : ":");
-  const ids: number[] = [];
-  for (const word of words) {
-    const id = parseId(word);
-    if (id === undefined) throw badRange(text, sort);
-    ids.push(id);
-  }
-  const [first, second, count] = ids;
-  if (ids.length !== 3 || !count) throw badRange(text, sort);
-  return [isOld ? { inner: second!, outer: first!, count } : { inner: first!, outer: second!, count }];
+  const [first, second] = [parseId(words[0]!), parseId(words[1] ?? "")];
+  const count = parseCount(words[2] ?? "");
+  if (words.length !== 3 || first === undefined || second === undefined || !count) throw badRange(text, sort);
+  return [isOld ? { inner: second, outer: first, count } : { inner: first, outer: second, count }];
 };
+
+/** All ids are one more than the highest, which parseId() takes. */
+const parseCount = (text: string): number | undefined => (text === "4294967295" ? 0xffffffff : parseId(text));
 
 const badRange = (text: string, sort: Sort): UsageError =>
   new UsageError(
@@ -53,7 +51,7 @@ const subordinate = (sort: Sort, host: Host): Pick<IdRange, "outer" | "count"> =
   for (const line of (host.read(file) ?? "").split("\n")) {
     const [owner, start, length] = line.split(":");
     if (owner !== uid && (name === undefined || owner !== name)) continue;
-    const [outer, count] = [parseId(start ?? ""), parseId(length ?? "")];
+    const [outer, count] = [parseId(start ?? ""), parseCount(length ?? "")];
     if (outer !== undefined && count) return { outer, count };
   }
   const option = sort === "user" ? "--add-subuids" : "--add-subgids";

@@ -333,6 +333,8 @@ describe("how it ends", () => {
     expect([theirs.status, ours.status]).toEqual([1, 0]);
   });
   same("--kill-child=SIGINT true");
+  same("--kill-child=SIGRTMIN+1 true");
+  same("--kill-child=CLD true");
 });
 
 describe("the command line", () => {

@@ -63,6 +63,8 @@ const MAP = "cat /proc/self/uid_map";
 describe("--map-users and --map-groups", () => {
   live("inner:outer:count, as in uid_map", () => {
     expect(map(ours("--map-users=0:100000:65536", MAP))).toEqual(["", "0 100000 65536"]);
+    // All ids that there are, as the first user namespace has them.
+    expect(map(ours("--map-users=0:0:4294967295", MAP))).toEqual(["", "0 0 4294967295"]);
     expect(map(ours("--map-groups=7:100000:3", "cat /proc/self/gid_map"))).toEqual(["", "7 100000 3"]);
   });
   live("outer,inner,count, as it was before 2.39", () => {
