@@ -68,7 +68,15 @@ const planDirectory = (
   above: readonly string[],
 ): CallStep[] => {
   const { host, made } = on;
-  if (made.has(directory) || host.kind(directory) === "directory") return [];
+  const kind = made.has(directory) ? "directory" : host.kind(directory);
+  if (kind === "directory") return [];
+  // mkdir(2) would say EEXIST, which a group that is there says too.
+  if (kind === "file")
+    throw new HostError(
+      `${directory} is a file of the group above it, and no group can have its name`,
+      undefined,
+      STATUS.other,
+    );
   made.add(directory);
   const steps = [
     mkdir(directory, MODE, {

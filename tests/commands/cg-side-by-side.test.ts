@@ -1,10 +1,12 @@
 // The control-group commands beside libcgroup's: what they print on stdout, how they end, and what is there afterwards.
 
 import { afterAll, describe, expect } from "bun:test";
+import { readFileSync } from "node:fs";
 import { difference } from "../differences.ts";
 import { nsk as nskBinary } from "../support/nsk.ts";
 import {
   type Case,
+  directoryOf,
   expectFailure,
   live,
   removeGroups,
@@ -67,6 +69,7 @@ describe("cgcreate", () => {
     expect(nsk.stderr).toContain("failed: Invalid argument");
     expect(nsk.groups).toEqual({});
   });
+  same("the name of a file", ["cgcreate", "-g", "cpu:%/tasks"], group);
   live(`-g cpuset:% can be entered (${difference("cgcreate-cpuset")})`, () => {
     const { libcgroup, nsk } = runBoth(["cgcreate", "-g", "cpuset:%"]);
     const cpus = (groups: typeof nsk.groups): unknown =>
@@ -97,6 +100,48 @@ describe("cgset", () => {
   same("several groups", ["cgset", "-r", "cpu.shares=512", "%", "/%b"], { groups: ["cpu:%", "cpu:%b"] });
   same("a value with blanks", ["cgset", "-r", "devices.deny=c 1:3 rwm", "%"], { groups: ["devices:%"] });
   same("group before options", ["cgset", "%", "-r", "cpu.shares=512"], group);
+  live("-R takes processors away from below up, and gives them from the group down", () => {
+    const name = uniqueName();
+    const run = (...words: string[]) => Bun.spawnSync([nskBinary, ...words], { stderr: "pipe" });
+    try {
+      expect(run("cgcreate", "-g", `cpuset,cpu:${name}/a/b`).exitCode).toBe(0);
+      for (const setting of [
+        "cpuset.cpus=0",
+        `cpuset.cpus=${readFileSync(directoryOf("cpuset:cpuset.cpus"), "utf8").trim()}`,
+        "cpu.cfs_quota_us=50000",
+        "cpu.max=10000 20000",
+        "cpu.max=20000 50000",
+        "cpu.max=50000 100000",
+        "cpu.cfs_quota_us=20%",
+        "cpu.cfs_quota_us=-1",
+      ]) {
+        const { exitCode, stderr } = run("cgset", "-R", "-r", setting, name);
+        expect([setting, exitCode, exitCode === 0 ? "" : stderr.toString()]).toEqual([setting, 0, ""]);
+      }
+    } finally {
+      removeGroups(name);
+    }
+  });
+  live("quota and period go in the order that the limit of the group above allows", () => {
+    const name = uniqueName();
+    const run = (...words: string[]) => Bun.spawnSync([nskBinary, ...words], { stderr: "pipe" });
+    try {
+      expect(run("cgcreate", "-g", `cpu:${name}/a`).exitCode).toBe(0);
+      expect(run("cgset", "-r", "cpu.cfs_quota_us=50%", name, `${name}/a`).exitCode).toBe(0);
+      for (const [quota, period] of [
+        ["10000", "20000"],
+        ["50000", "100000"],
+        ["1000", "200000"],
+        ["25000", "50000"],
+      ]) {
+        const words = ["-r", `cpu.cfs_period_us=${period}`, "-r", `cpu.cfs_quota_us=${quota}`];
+        const { exitCode, stderr } = run("cgset", ...words, `${name}/a`);
+        expect([quota, exitCode, stderr.toString()]).toEqual([quota, 0, ""]);
+      }
+    } finally {
+      removeGroups(name);
+    }
+  });
   same("no settings", ["cgset", "%"], group);
   same("no groups", ["cgset", "-r", "cpu.shares=512"]);
   same("nothing", ["cgset"]);
