@@ -189,6 +189,23 @@ describe("cgconfigparser", () => {
   same("no file", ["cgconfigparser"]);
   same("a file that is not there", ["cgconfigparser", "-l", "/nonexistent/%"]);
   same("a directory", ["cgconfigparser", "-L", `${tmpdir()}/%.d`]);
+  live("-L takes the files of a directory, and not those below", () => {
+    const name = uniqueName();
+    const directory = mkdtempSync(join(tmpdir(), "nsk-conf-"));
+    try {
+      mkdirSync(join(directory, "below"));
+      writeFileSync(join(directory, "below/x.conf"), `group ${name}/not { cpu { } }`);
+      for (const file of ["a.conf", "b"])
+        writeFileSync(join(directory, file), `group ${name}/${file} { cpu { } }`);
+      for (const which of ["libcgroup", "nsk"] as const) {
+        const { status, groups } = runIn(which, ["cgconfigparser", "-L", directory], {}, name);
+        const made = Object.keys(groups).map((path) => path.slice(path.indexOf(name) + name.length));
+        expect([which, status, made.toSorted()]).toEqual([which, 0, ["", "/a.conf", "/b"]]);
+      }
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  });
 
   for (const [title, text, status] of [
     ["a refused value", "group % { cpu { cpu.shares = x; } }", 96],
@@ -336,6 +353,7 @@ describe("cgrules.conf", () => {
     ["none", "daemon cpu @NAME@\n"],
     ["an empty file", ""],
     ["two words", "root cpu\n"],
+    ["the option ignore", "root cpu @NAME@ ignore\n* cpu /\n"],
     ["four words", "root cpu @NAME@ x\n"],
     ["an unknown controller", "root nope @NAME@\n"],
     ["a group that is not there", "root cpu @NAME@/nope\n"],

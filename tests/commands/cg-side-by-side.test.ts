@@ -1,7 +1,9 @@
 // The control-group commands beside libcgroup's: what they print on stdout, how they end, and what is there afterwards.
 
 import { afterAll, describe, expect } from "bun:test";
-import { readFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { difference } from "../differences.ts";
 import { nsk as nskBinary } from "../support/nsk.ts";
 import {
@@ -87,6 +89,47 @@ describe("cgcreate", () => {
     const nsk = runIn("nsk", ["cgcreate", "-g", `cpu:%/../%b`], {}, name);
     expect(nsk.status).toBe(255);
     expect(nsk.groups).toEqual({});
+  });
+  live("a symbolic link cannot be in a hierarchy, and a mount in one is refused", () => {
+    const name = uniqueName();
+    const elsewhere = mkdtempSync(join(tmpdir(), "nsk-elsewhere-"));
+    const run = (...words: string[]) => Bun.spawnSync(words, { stderr: "pipe" });
+    try {
+      const inside = directoryOf(`pids:${name}/in`);
+      mkdirSync(inside, { recursive: true });
+      // Were this to succeed, a path could leave the hierarchy unseen.
+      expect(() => symlinkSync(elsewhere, `${inside}/link`)).toThrow("EPERM");
+      for (const words of [
+        ["cgcreate", "-g", `pids:${name}/in/evil`],
+        ["cgdelete", "-r", `pids:${name}`],
+      ]) {
+        const script = 'mount --bind "$1" "$2"; shift 2; exec "$@"';
+        const ran = run("unshare", "-m", "sh", "-c", script, "sh", elsewhere, inside, nskBinary, ...words);
+        expect(ran.stderr.toString()).toContain(`something else is mounted on ${inside}`);
+        expect(ran.exitCode).toBe(96);
+      }
+      expect(readdirSync(elsewhere)).toEqual([]);
+    } finally {
+      removeGroups(name);
+      rmSync(elsewhere, { recursive: true });
+    }
+  });
+  live("a hierarchy that is mounted through a symbolic link is found where it is", () => {
+    const name = uniqueName();
+    const scratch = mkdtempSync(join(tmpdir(), "nsk-link-"));
+    try {
+      mkdirSync(join(scratch, "real"));
+      symlinkSync("real", join(scratch, "link"));
+      const script = `mount -t cgroup -o pids none "$1/link" && "$2" cgcreate -g pids:${name}/a && ls "$1/real" && "$2" cgdelete -r pids:${name}`;
+      const words = ["unshare", "-m", "sh", "-c", script, "sh", scratch, nskBinary];
+      const { exitCode, stdout, stderr } = Bun.spawnSync(words, { stderr: "pipe" });
+      expect([exitCode, stderr.toString()]).toEqual([0, ""]);
+      expect(stdout.toString().split("\n")).toContain(name);
+      expect(existsSync(directoryOf(`pids:${name}`))).toBe(false);
+    } finally {
+      removeGroups(name);
+      rmSync(scratch, { recursive: true });
+    }
   });
   live(`a named hierarchy (${difference("cg-named")})`, () => {
     const { libcgroup, nsk } = runBoth(["cgcreate", "-g", "name=systemd:%"]);
