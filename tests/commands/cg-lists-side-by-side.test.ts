@@ -4,7 +4,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { difference } from "../differences.ts";
 import { nsk as nskBinary, runNsk } from "../support/nsk.ts";
 import {
@@ -97,7 +97,7 @@ describe("cgsnapshot", () => {
   const own = (text: string, name: string): string =>
     text
       .split("\n\n")
-      .filter((part) => part.startsWith(`group ${name}`))
+      .filter((part) => part.startsWith(`group ${name}`) || part.startsWith(`group "${name}`))
       .join("\n\n");
   const sameSnapshot = (title: string, words: string[], it: Case): void =>
     live(`cgsnapshot ${words.join(" ")}: ${title}`, () => {
@@ -125,6 +125,26 @@ describe("cgsnapshot", () => {
   same("unknown option", ["cgsnapshot", "-x"]);
   same("a list that is not there", ["cgsnapshot", "-b", "/nonexistent/%", "cpu"]);
 
+  live("names of every kind can be loaded again, and one that cannot is left out and told", () => {
+    const name = uniqueName();
+    const directory = directoryOf(`pids:${name}`);
+    const names = ["a b;c=d", "h#h", "{x}", "100%u", "*", "-x", "b\\s", "t\tt"];
+    const conf = join(mkdtempSync(join(tmpdir(), "nsk-snapshot-")), "conf");
+    try {
+      for (const it of [...names, 'q"q']) mkdirSync(join(directory, it), { recursive: true });
+      const { status, stdout, stderr } = runNsk("cgsnapshot", "pids");
+      expect(status).toBe(0);
+      expect(stderr).toContain(`the group pids:${name}/q"q is left out`);
+      removeGroups(name);
+      writeFileSync(conf, own(stdout, name));
+      expect(runNsk("cgconfigparser", "-l", conf)).toMatchObject({ status: 0, stderr: "" });
+      const made = readdirSync(directory, { withFileTypes: true }).filter((it) => it.isDirectory());
+      expect(made.map((it) => it.name).toSorted()).toEqual(names.toSorted());
+    } finally {
+      removeGroups(name);
+      rmSync(dirname(conf), { recursive: true });
+    }
+  });
   live(`what it writes can be loaded again (${difference("cgsnapshot-settings")})`, () => {
     const name = uniqueName();
     const snapshot = runIn(
