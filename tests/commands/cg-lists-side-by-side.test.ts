@@ -292,6 +292,15 @@ describe("cgclassify", () => {
   sameMove("no such group", (pid) => ["cgclassify", "-g", "cpu:%nope", pid]);
   sameMove("no such controller", (pid) => ["cgclassify", "-g", "nope:%", pid]);
   sameMove("no rules", (pid) => ["cgclassify", pid]);
+  same("no privilege", ["cgclassify", "-g", "cpu:%", "1"], { ...group, uid: NOBODY });
+  live("what helps is said once for all processes that could not be moved", () => {
+    const { nsk } = runBoth(["cgclassify", "-g", "cpu:%", "1", "2"], { ...group, uid: NOBODY });
+    const [first, hint, second, ...rest] = nsk.stderr.split("\n");
+    expect(first).toStartWith("nsk cgclassify: move 1 to cpu:");
+    expect(hint).toStartWith("hint: run it as root, or let root give you a group");
+    expect(second).toStartWith("nsk cgclassify: move 2 to cpu:");
+    expect(rest).toEqual([""]);
+  });
   same("no process", ["cgclassify", "-g", "cpu:%"], group);
   same("nothing", ["cgclassify"]);
   same("no number", ["cgclassify", "-g", "cpu:%", "abc"], group);
