@@ -18,6 +18,7 @@ type Slots = Map<string, number>;
 export const perform = (plan: Plan, undos: CallStep[] = []): number => {
   const slots: Slots = new Map();
   let warnings = 0;
+  const told = new Set<string>();
   try {
     for (const step of plan.steps) {
       if (step.kind !== "call") throw new HostError(`a plan with a ${step.kind} step needs a launcher`);
@@ -31,6 +32,10 @@ export const perform = (plan: Plan, undos: CallStep[] = []): number => {
         if (step.onError !== "warn") throw failure;
         writeAll(2, `${plan.name}: ${failure.message}\n`);
         warnings++;
+        const { hint } = failure;
+        if (hint === undefined || told.has(hint)) continue;
+        told.add(hint);
+        writeAll(2, `hint: ${hint}\n`);
       }
     }
     return warnings;

@@ -3,7 +3,7 @@
 
 import type { Host } from "../host/host.ts";
 import type { CallStep } from "../plan/call.ts";
-import { mkdir, rmdir, writeFile } from "../plan/steps.ts";
+import { mkdir, rmdir, write, writeFile } from "../plan/steps.ts";
 import { errno } from "../abi/errno.ts";
 import { HostError } from "../abi/errors.ts";
 import { ancestors, type Place, refuseMounts } from "./groups.ts";
@@ -68,7 +68,15 @@ const planDirectory = (
   above: readonly string[],
 ): CallStep[] => {
   const { host, made } = on;
-  if (made.has(directory) || host.kind(directory) === "directory") return [];
+  const kind = made.has(directory) ? "directory" : host.kind(directory);
+  if (kind === "directory") return [];
+  // mkdir(2) would say EEXIST, which a group that is there says too.
+  if (kind === "file")
+    throw new HostError(
+      `${directory} is a file of the group above it, and no group can have its name`,
+      undefined,
+      STATUS.other,
+    );
   made.add(directory);
   const steps = [
     mkdir(directory, MODE, {
@@ -121,12 +129,29 @@ const planEnable = (
   if (mayHold && wanted.every((name) => threaded.includes(name))) refuseThreads(host, directory, wanted);
   for (const name of wanted) handedOn.add(name);
   const value = wanted.map((name) => `+${name}`).join(" ");
-  return writeFile(file, value, {
+  const steps = writeFile(file, value, {
     title: `write "${value}" to ${file}`,
     ...once(on, "cgroup v2: a controller works in a group once the group above hands it on"),
     hints: enableHints(host, directory, isRoot),
     status: failure(host),
-  });
+  }) as [CallStep, CallStep, CallStep];
+  // The root may hold processes all the same, and others may count on it by now; a group that is made goes as a whole.
+  return isRoot || on.made.has(directory) ? steps : withUndo(steps, file, value.replaceAll("+", "-"));
+};
+
+/** A group that hands controllers on takes no process: when the plan fails further on, it has to keep them again. */
+const withUndo = (
+  [open, give, close]: readonly [CallStep, CallStep, CallStep],
+  file: string,
+  value: string,
+): CallStep[] => {
+  const keep = write(open.result!, value, `write "${value}" to ${file}`);
+  // What was done last is taken back first.
+  return [
+    { ...open, undo: close },
+    { ...give, undo: keep },
+    { ...close, undo: open },
+  ];
 };
 
 /** Controllers that the kernel hands on also where processes are, and has made a threaded domain of the group then. */

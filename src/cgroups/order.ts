@@ -3,16 +3,21 @@
 
 import { type Files, parseBytes, type Setting } from "./settings.ts";
 
+const QUOTA = "cpu.cfs_quota_us";
+const PERIOD = "cpu.cfs_period_us";
+
 /**
  * Settings by which others are translated come first: version 2 counts swap alone, version 1 memory and swap together, so
- * the limit on memory must be known.
+ * the limit on memory must be known; `50%` of a processor is of the new period.
  */
 export const inTranslationOrder = (settings: readonly Setting[]): readonly Setting[] => {
   let ordered = settings;
   for (const limit of ["memory.limit_in_bytes", "memory.max"])
     for (const both of ["memory.memsw.limit_in_bytes", "memory.swap.max"])
       ordered = moveBefore(ordered, limit, both);
-  return ordered;
+  return settings.some(({ name, value }) => name === QUOTA && !/^-?\d+$/.test(value))
+    ? moveBefore(ordered, PERIOD, QUOTA)
+    : ordered;
 };
 
 /** As given, but for pairs that the kernel takes in one order only. `files` are the group's before anything is written. */
@@ -20,6 +25,10 @@ export const inWriteOrder = (settings: readonly Setting[], files: Files): readon
   if (settings.length < 2) return settings;
   let ordered = settings;
   for (const [first, second] of always) ordered = moveBefore(ordered, first, second);
+  const quota = lastOf(settings, QUOTA);
+  const isMore = quota !== undefined && amount(quota) > amount(files.read(QUOTA) ?? "");
+  // The part of a processor in between may not be more than before and after, or the group above may not have it.
+  if (quota !== undefined && !isMore) ordered = moveBefore(ordered, QUOTA, PERIOD);
   for (const [lower, upper] of bounded) {
     const [below, above] = [lastOf(settings, lower), lastOf(settings, upper)];
     if (below === undefined || above === undefined) continue;
@@ -27,8 +36,37 @@ export const inWriteOrder = (settings: readonly Setting[], files: Files): readon
     const rises = amount(below) > amount(files.read(upper) ?? "");
     ordered = rises ? moveBefore(ordered, upper, lower) : moveBefore(ordered, lower, upper);
   }
-  return ordered;
+  return isMore ? moveBefore(ordered, PERIOD, QUOTA) : ordered;
 };
+
+/**
+ * Those settings of one group of version 1 that take something away from it. There a group may not have less than one
+ * below it, so those below have to lose it first.
+ */
+export const narrowing = (settings: readonly Setting[], files: Files): ReadonlySet<Setting> =>
+  new Set(
+    settings.filter(({ name }) => {
+      // Of several for one file it is the last that stays.
+      const value = lastOf(settings, name)!;
+      const current = files.read(name) ?? "";
+      if (name === "cpuset.cpus" || name === "cpuset.mems") {
+        const kept = new Set(members(value));
+        return members(current).some((it) => !kept.has(it));
+      }
+      if (name === QUOTA || name === "cpu.cfs_burst_us") return amount(value) < amount(current);
+      return name === PERIOD && Number(value) > Number(current);
+    }),
+  );
+
+/** The numbers in a list such as `0-3,7`; of a list that is none, those that can be read. @see cpuset(7) */
+const members = (list: string): number[] =>
+  list.split(",").flatMap((range) => {
+    const match = /^\s*(\d{1,5})(?:-(\d{1,5}))?\s*$/.exec(range);
+    if (!match) return [];
+    const first = Number(match[1]);
+    const length = Math.max(0, Number(match[2] ?? first) - first + 1);
+    return Array.from({ length }, (_, i) => first + i);
+  });
 
 /** Without memory nodes a cpuset of version 2 has nothing to run with; what is exclusive must be known by then. */
 const always: readonly (readonly [first: string, second: string])[] = [

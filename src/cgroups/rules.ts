@@ -13,6 +13,8 @@ export interface Rule {
   readonly process: string | undefined;
   readonly controllers: readonly string[];
   readonly destination: string;
+  /** `ignore`: a process that this rule is for stays where it is. */
+  readonly ignore: boolean;
 }
 
 /** The process that is to be placed. */
@@ -30,15 +32,16 @@ export const parseRules = (text: string, file: string): Rule[] => {
   text.split("\n").forEach((line, i) => {
     const words = line.replace(/#.*/, "").trim().split(/\s+/).filter(Boolean);
     if (words.length === 0) return;
-    const [who, controllers, destination, ...rest] = words;
+    const [who, controllers, destination, option, ...rest] = words;
     const bad = (why: string): never => {
       throw new HostError(
         `${file}:${i + 1}: ${why}`,
-        "a rule is USER[:PROGRAM] CONTROLLERS DESTINATION (cgrules.conf(5))",
+        "a rule is USER[:PROGRAM] CONTROLLERS DESTINATION [ignore] (cgrules.conf(5))",
         STATUS.noRules,
       );
     };
     if (destination === undefined) bad("a rule has three words");
+    if (option !== undefined && option !== "ignore") bad(`there is no option '${option}'; ignore is one`);
     if (rest.length) bad(`'${rest[0]}' is one word too many`);
     if (who === "%" && rules.length === 0) bad("% has no line above it");
     const colon = who!.indexOf(":");
@@ -47,6 +50,7 @@ export const parseRules = (text: string, file: string): Rule[] => {
       process: colon < 0 ? undefined : who!.slice(colon + 1),
       controllers: controllers!.split(","),
       destination: destination!,
+      ignore: option !== undefined,
     });
   });
   return rules;
@@ -62,13 +66,13 @@ export const readRules = (host: Host): Rule[] | undefined => {
   return found.length ? found.flatMap(({ file, text }) => parseRules(text, file)) : undefined;
 };
 
-/** The rule that is the subject's: the first that fits, with the `%` lines that go on with it. */
+/** The rule that is the subject's: the first that fits, with the `%` lines that go on with it; none where it says `ignore`. */
 export const rulesFor = (host: Host, rules: readonly Rule[], subject: Subject): readonly Rule[] => {
   const names = namesOf(host, subject);
   const first = rules.findIndex(
     ({ user, process }) => user !== "%" && isUser(user, names) && isProgram(process, subject),
   );
-  if (first < 0) return [];
+  if (first < 0 || rules[first]!.ignore) return [];
   let end = first + 1;
   while (rules[end]?.user === "%") end++;
   return rules.slice(first, end);

@@ -114,6 +114,12 @@ const number =
   (value: string): string =>
     isInteger(value) ? String(convert(Number(value))) : value;
 
+/** A number that is out of range is none of the setting's, and cannot be translated. */
+const inRange =
+  (least: number, most: number, convert: (value: string) => string) =>
+  (value: string): string | undefined =>
+    isInteger(value) && (Number(value) < least || Number(value) > most) ? undefined : convert(value);
+
 /** A field of a file of `key number` lines, times `factor`. */
 const field =
   (key: string, factor = 1) =>
@@ -136,7 +142,7 @@ export const settings: readonly Row[] = [
     v1: "cpu.shares",
     v2: "cpu.weight",
     to2: number(weightOfShares),
-    to1: number(sharesOfWeight),
+    to1: inRange(1, 10000, number(sharesOfWeight)),
   },
   {
     // Microseconds in each period; -1 is max. Both settings are in one file: `QUOTA PERIOD`.
@@ -194,9 +200,19 @@ export const settings: readonly Row[] = [
 
   // Disks
   { v1: "blkio.bfq.weight", v2: "io.bfq.weight", to2: same, to1: defaultWeight },
-  { v1: "blkio.weight", v2: "io.weight", to2: number(ioWeightOfBlkio), to1: ioWeightToBlkio },
+  {
+    v1: "blkio.weight",
+    v2: "io.weight",
+    to2: inRange(10, 1000, number(ioWeightOfBlkio)),
+    to1: ioWeightToBlkio,
+  },
   { v1: "blkio.weight", v2: "io.bfq.weight", to2: same, to1: defaultWeight },
-  { v1: "blkio.bfq.weight", v2: "io.weight", to2: number(ioWeightOfBlkio), to1: ioWeightToBlkio },
+  {
+    v1: "blkio.bfq.weight",
+    v2: "io.weight",
+    to2: inRange(10, 1000, number(ioWeightOfBlkio)),
+    to1: ioWeightToBlkio,
+  },
   {
     v1: "blkio.weight_device",
     v2: "io.weight",
@@ -239,7 +255,7 @@ export const settings: readonly Row[] = [
 
 function ioWeightToBlkio(text: string): string | undefined {
   const weight = defaultWeight(text);
-  return weight && String(blkioOfIoWeight(Number(weight)));
+  return weight && inRange(1, 10000, number(blkioOfIoWeight))(weight);
 }
 
 /** A row that a name fits, with the names as they are once `*` is filled in. */

@@ -1,6 +1,8 @@
 // Values as a person writes them (`50%`, `1.5`, `2cpus`, `1.5G`, `100ms`), in the units that the kernel reads. What the
 // kernel takes as it is stays as it is. Pure.
 
+import { UsageError } from "../abi/errors.ts";
+
 /** What a value can be a part of. */
 export interface Whole {
   /** Bytes of memory that the machine has; undefined where nothing tells. */
@@ -18,11 +20,26 @@ export const inKernelUnits = (name: string, value: string, whole: Whole): string
 };
 
 const isPlain = (value: string): boolean => {
+  // A longer one may be more than the kernel can hold.
+  if (value.length > MAX_DIGITS) return false;
   for (let i = 0; i < value.length; i++) {
     const code = value.charCodeAt(i);
     if ((code < 0x30 || code > 0x39) && code !== 0x2d) return false;
   }
   return true;
+};
+
+/** Every number of so many digits fits into 64 bits. */
+const MAX_DIGITS = 19;
+
+/** The kernel counts on from 0 where a number does not fit into 64 bits: a limit of 16E would be one of nothing. */
+const fitting = (bytes: bigint, value: string): string => {
+  if (bytes >> 64n)
+    throw new UsageError(
+      `'${value}' is more than 64 bits hold`,
+      "a group without a limit has max, or -1 on v1",
+    );
+  return String(bytes);
 };
 
 type Convert = (value: string, whole: Whole) => string | undefined;
@@ -63,18 +80,25 @@ const bytes: Convert = (value, { memory }) => {
     const all = memory();
     return all === undefined
       ? undefined
-      : String((all * BigInt(Math.round(Number(percent[1]) * 100))) / 10000n);
+      : fitting((all * BigInt(Math.round(Number(percent[1]) * 100))) / 10000n, value);
   }
   const match = /^(\d+(?:\.\d+)?)([kmgtpe])?(i?b)?$/i.exec(value);
-  if (!match || (!match[1]!.includes(".") && !match[3])) return undefined;
-  return String(Math.round(Number(match[1]) * 1024 ** " kmgtpe".indexOf((match[2] ?? " ").toLowerCase())));
+  if (!match) return undefined;
+  const power = " kmgtpe".indexOf((match[2] ?? " ").toLowerCase());
+  const [whole = "", part] = match[1]!.split(".");
+  const number =
+    part === undefined
+      ? BigInt(whole) << BigInt(10 * power)
+      : BigInt(Math.round(Number(match[1]) * 1024 ** power));
+  const text = fitting(number, value);
+  return part === undefined && !match[3] ? undefined : text;
 };
 
 /** Bytes where the kernel takes a bare number only. */
 const bareBytes: Convert = (value, whole) => {
   const match = /^(\d+)([kmgtpe])$/i.exec(value);
   return match
-    ? String(BigInt(match[1]!) << (10n * BigInt(" kmgtpe".indexOf(match[2]!.toLowerCase()))))
+    ? fitting(BigInt(match[1]!) << (10n * BigInt(" kmgtpe".indexOf(match[2]!.toLowerCase()))), value)
     : bytes(value, whole);
 };
 

@@ -100,6 +100,7 @@ export const readWhy = (host: Host, hierarchies: Hierarchies, pid: string): Why 
     limits,
     usages: unique([...cpu, ...memory, ...pids]),
     findings: [
+      ...halted(host, pid),
       ...frozen(host, hierarchies, memberships),
       ...memory.flatMap(killed),
       ...cpu.flatMap(throttled),
@@ -143,6 +144,23 @@ const binding = (
   // Of equals it is the nearest to the process.
   const first = found.findIndex((it) => left(it) === least);
   return found.map((it, i) => ({ ...it, binds: i === first }));
+};
+
+/** What its own state says: it does not run, and no group is why. @see proc_pid_status(5) */
+const halted = (host: Host, pid: string): string[] => {
+  const status = host.read(`/proc/${pid}/status`) ?? "";
+  const field = (name: string): string | undefined =>
+    new RegExp(`^${name}:\\s+(\\S+)`, "m").exec(status)?.[1];
+  switch (field("State")) {
+    case "Z":
+      return [`ended: a zombie until its parent, process ${field("PPid")}, waits for it`];
+    case "T":
+      return [`stopped: by a signal; kill -CONT ${pid} lets it go on`];
+    case "t":
+      return [`stopped: process ${field("TracerPid")} traces it`];
+    default:
+      return [];
+  }
 };
 
 const frozen = (

@@ -10,7 +10,7 @@ import { groupDirectory, missingGroup } from "./groups.ts";
 import { type Hierarchies, type Hierarchy, locate } from "./hierarchies.ts";
 import { settingHints } from "./hints.ts";
 import { missingController } from "./missing.ts";
-import { inTranslationOrder, inWriteOrder } from "./order.ts";
+import { inTranslationOrder, inWriteOrder, narrowing } from "./order.ts";
 import { controllerOf, type Files, isOnlyOf, periodOf, type Setting, translate } from "./settings.ts";
 import { STATUS } from "./status.ts";
 import { neighbour, treeOf } from "./tree.ts";
@@ -118,6 +118,7 @@ export interface SettingsRequest {
 
 /** Settings of one directory, in the order in which they were asked for. */
 interface Batch {
+  readonly version: 1 | 2;
   /** The group's files as they are, and with what is planned. */
   readonly there: Files;
   readonly files: Files;
@@ -159,14 +160,23 @@ export const planSettings = (
             ? filesToBe(host, holder.hierarchy, directory)
             : filesOf(host, directory);
           const files = planning(there, directory, planned);
-          batches.set(directory, (batch = { there, files, writes: [], reasons: new Map() }));
+          const { version } = holder.hierarchy;
+          batches.set(directory, (batch = { version, there, files, writes: [], reasons: new Map() }));
         }
         planWrites(host, { ...holder, directory }, setting, request, batch, planned, notes);
       }
     }
-    for (const [directory, { there, writes, reasons }] of batches)
+    // What is taken away goes from below up, and then the rest from the group down.
+    const down: CallStep[] = [];
+    const up: CallStep[][] = [];
+    for (const [directory, { version, there, writes, reasons }] of batches) {
+      const less = request.recursive && version === 1 ? narrowing(writes, there) : undefined;
+      const losses: CallStep[] = [];
       for (const it of inWriteOrder(writes, there))
-        steps.push(...planSetting(host, directory, it, reasons.get(it)));
+        (less?.has(it) ? losses : down).push(...planSetting(host, directory, it, reasons.get(it)));
+      if (losses.length) up.unshift(losses);
+    }
+    steps.push(...up.flat(), ...down);
   }
   return { steps, notes: [...notes] };
 };

@@ -72,5 +72,8 @@ const readConfig = (host: Host, file: string): Config => {
 const filesIn = (host: Host, directory: string): string[] => {
   const names = host.list(directory);
   if (!names) throw new HostError(`${directory} is no directory`, undefined, 1);
-  return names.toSorted().map((name) => `${directory}/${name}`);
+  return names
+    .toSorted()
+    .map((name) => `${directory}/${name}`)
+    .filter((path) => host.kind(path) !== "directory");
 };

@@ -44,9 +44,22 @@ export const cgsnapshot = command({
     const snapshot = planSnapshot(options, operands, host);
     if (!options.silent)
       for (const setting of snapshot.unlisted) writeAll(2, `${name}: ${setting} is on no list\n`);
-    if (options.json) printJson(snapshot);
-    else if (options.file === undefined) print(formatSnapshot(snapshot));
-    else writeFile(options.file, formatSnapshot(snapshot));
+    if (options.json) {
+      printJson(snapshot);
+      return 0;
+    }
+    // A string of cgconfig.conf(5) ends with its next quote, and a file with half a name could not be loaded at all.
+    const groups = snapshot.groups.filter(({ controller, path }) => {
+      if (!path.includes('"')) return true;
+      writeAll(
+        2,
+        `${name}: the group ${controller}:${path} is left out: cgconfig.conf cannot say its name\n`,
+      );
+      return false;
+    });
+    const text = formatSnapshot({ ...snapshot, groups });
+    if (options.file === undefined) print(text);
+    else writeFile(options.file, text);
     return 0;
   },
 });

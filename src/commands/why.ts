@@ -99,7 +99,7 @@ export const tell = (story: Story): string => {
 
 const tellNamespaces = (namespaces: Story["namespaces"]): string[] => {
   const all = Object.entries(namespaces);
-  if (all.length === 0) return ["  may not be looked at (it is another user's process)"];
+  if (all.length === 0) return ["  may not be looked at (it is another user's process, or protected)"];
   const own = all.filter(([, { shared }]) => !shared);
   const shared = all.filter(([, it]) => it.shared).map(([kind]) => kind);
   return [

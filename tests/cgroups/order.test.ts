@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { inTranslationOrder, inWriteOrder } from "../../src/cgroups/order.ts";
+import { inTranslationOrder, inWriteOrder, narrowing } from "../../src/cgroups/order.ts";
 import type { Setting } from "../../src/cgroups/settings.ts";
 
 const parse = (text: string): Setting => {
@@ -15,6 +15,7 @@ const files = (texts: Record<string, string>) => ({
 const limit = "memory.limit_in_bytes";
 const memsw = "memory.memsw.limit_in_bytes";
 const quota = "cpu.cfs_quota_us";
+const period = "cpu.cfs_period_us";
 const burst = "cpu.cfs_burst_us";
 
 describe("writes go in the order that the kernel takes", () => {
@@ -53,6 +54,24 @@ describe("writes go in the order that the kernel takes", () => {
       [`${limit}=8`, `${memsw}=9`],
     ],
     [
+      "a smaller quota before its shorter period",
+      { [quota]: "50000" },
+      [`${period}=20000`, `${quota}=10000`],
+      [`${quota}=10000`, `${period}=20000`],
+    ],
+    [
+      "a larger quota behind its longer period",
+      { [quota]: "10000" },
+      [`${quota}=50000`, `${period}=100000`],
+      [`${period}=100000`, `${quota}=50000`],
+    ],
+    [
+      "a smaller quota before its period, and behind its burst",
+      { [quota]: "50000" },
+      [`${period}=20000`, `${quota}=10000`, `${burst}=5000`],
+      [`${burst}=5000`, `${quota}=10000`, `${period}=20000`],
+    ],
+    [
       "a burst goes up behind its quota",
       { [quota]: "10" },
       [`${burst}=20`, `${quota}=30`],
@@ -83,4 +102,24 @@ test("the limit on memory is known before memory with swap is translated", () =>
     `${memsw}=3`,
     "a.b=1",
   ]);
+});
+
+describe("what takes something away from a group, which those below have to lose first", () => {
+  const rows: [there: Record<string, string>, given: string[], less: string[]][] = [
+    [{ "cpuset.cpus": "0-3" }, ["cpuset.cpus=1-2"], ["cpuset.cpus=1-2"]],
+    [{ "cpuset.cpus": "1" }, ["cpuset.cpus=0-3", "cpuset.cpu_exclusive=1"], []],
+    [{ "cpuset.cpus": "" }, ["cpuset.cpus=0"], []],
+    [{ [quota]: "-1" }, [`${quota}=5000`], [`${quota}=5000`]],
+    [{ [quota]: "5000" }, [`${quota}=-1`], []],
+    [{ [period]: "10000" }, [`${period}=5000`], []],
+    [{ [period]: "10000" }, [`${period}=20000`], [`${period}=20000`]],
+    [{ [quota]: "5000", [period]: "10000" }, [`${quota}=4000`, `${period}=8000`], [`${quota}=4000`]],
+    [{ [quota]: "5000", [burst]: "4000" }, [`${burst}=1`, `${quota}=9000`, "cpu.shares=2"], [`${burst}=1`]],
+    [{ [quota]: "5000" }, [`${quota}=6000`, `${quota}=4000`], [`${quota}=6000`, `${quota}=4000`]],
+    [{ [quota]: "5000" }, [`${quota}=4000`, `${quota}=6000`], []],
+  ];
+  for (const [there, given, less] of rows)
+    test(`${given.join(" and ")} where there is ${JSON.stringify(there)}`, () => {
+      expect([...narrowing(given.map(parse), files(there))].map(show)).toEqual(less);
+    });
 });

@@ -40,6 +40,11 @@ describe("a path that leaves its hierarchy", () => {
 describe("making a group", () => {
   const create = (host: Host, ...specs: string[]): CallStep[] => planCreate(host, placesFor(host, specs));
 
+  for (const path of ["tasks", "tasks/x"])
+    test(`${path} is refused where the name is a file's`, () => {
+      expect(() => create(hybrid(), `cpu:${path}`)).toThrow("/sys/fs/cgroup/cpu/tasks is a file");
+    });
+
   const rows: [what: string, host: Host, specs: string[], steps: string[]][] = [
     ["in one hierarchy", hybrid(), ["cpu:a"], ["mkdir /sys/fs/cgroup/cpu/a"]],
     [

@@ -33,6 +33,8 @@ describe("the rule for a process", () => {
     ["peter:emacs cpu e\n* cpu rest", peter, ["rest"]],
     ["peter cpu a\n% memory b\n% pids c\n* cpu d", peter, ["a", "b", "c"]],
     ["root cpu a\n% memory b\npeter cpu c", peter, ["c"]],
+    ["peter cpu a ignore\n% memory b\n* cpu c", peter, []],
+    ["root cpu a ignore\npeter cpu b", peter, ["b"]],
     ["# peter cpu x\n\n  peter  cpu\ty # z", peter, ["y"]],
   ];
   for (const [rules, subject, destinations] of rows)
@@ -44,7 +46,8 @@ describe("the rule for a process", () => {
 
   for (const [text, message] of [
     ["a b", "f:1: a rule has three words"],
-    ["# x\na b c d", "f:2: 'd' is one word too many"],
+    ["# x\na b c d", "f:2: there is no option 'd'"],
+    ["a b c ignore d", "f:1: 'd' is one word too many"],
     ["% cpu x", "f:1: % has no line above it"],
   ] as const)
     test(`${JSON.stringify(text)}: ${message}`, () => {

@@ -37,6 +37,23 @@ for (const [name, value, kernel] of rows)
     expect(inKernelUnits(name, value, whole)).toBe(kernel);
   });
 
+describe("what 64 bits do not hold is refused, because the kernel would begin again at 0", () => {
+  for (const [name, value] of [
+    ["memory.max", "16E"],
+    ["memory.limit_in_bytes", "99999999999999999999"],
+    ["memory.limit_in_bytes", "2000.5E"],
+    ["memory.low", "16EiB"],
+    ["io.max", "8:0 rbps=16E"],
+  ] as const)
+    test(`${name}=${value}`, () => {
+      expect(() => inKernelUnits(name, value, whole)).toThrow("is more than 64 bits hold");
+    });
+  test("and the largest that they hold is not", () => {
+    expect(inKernelUnits("memory.max", "18446744073709551615", whole)).toBe("18446744073709551615");
+    expect(inKernelUnits("memory.max", "15E", whole)).toBe("15E");
+  });
+});
+
 describe("what no person would write there is left for the kernel to refuse", () => {
   for (const [name, value] of [
     ["cpu.cfs_quota_us", "half"],

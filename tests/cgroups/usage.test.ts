@@ -205,7 +205,7 @@ describe("why", () => {
       "process 7 (x) of 0
 
       namespaces
-        may not be looked at (it is another user's process)
+        may not be looked at (it is another user's process, or protected)
 
       control groups
         v1  memory:/a

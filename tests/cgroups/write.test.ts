@@ -161,6 +161,29 @@ describe(`what cannot be written is found out first (${difference("cgset-all-or-
     });
 });
 
+describe("a number that the other version does not know is refused, not bent to the nearest", () => {
+  const rows: [setting: string, group: string, host: Host][] = [
+    ["cpu.weight=0", "a", onHybrid],
+    ["cpu.weight=10001", "a", onHybrid],
+    ["blkio.weight=9", "limited", onV2],
+    ["blkio.weight=1001", "limited", onV2],
+  ];
+  for (const [setting, group, host] of rows)
+    test(setting, () => {
+      expect(() => set(host, [group], setting)).toThrow("cannot be had on this version");
+    });
+});
+
+test("a part of a processor is of the period that is set with it, whichever comes first", () => {
+  const steps = (...settings: string[]) => outline(set(onHybrid, ["a"], ...settings).steps);
+  const written = [
+    "/sys/fs/cgroup/cpu/a/cpu.cfs_quota_us < 25000",
+    "/sys/fs/cgroup/cpu/a/cpu.cfs_period_us < 50000",
+  ];
+  expect(steps("cpu.cfs_quota_us=50%", "cpu.cfs_period_us=50000")).toEqual(written);
+  expect(steps("cpu.cfs_period_us=50000", "cpu.cfs_quota_us=50%")).toEqual(written);
+});
+
 describe(`copying (${difference("cgset-copy")})`, () => {
   const host = hybrid({
     files: {

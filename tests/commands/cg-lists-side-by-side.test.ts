@@ -4,7 +4,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { difference } from "../differences.ts";
 import { nsk as nskBinary, runNsk } from "../support/nsk.ts";
 import {
@@ -97,7 +97,7 @@ describe("cgsnapshot", () => {
   const own = (text: string, name: string): string =>
     text
       .split("\n\n")
-      .filter((part) => part.startsWith(`group ${name}`))
+      .filter((part) => part.startsWith(`group ${name}`) || part.startsWith(`group "${name}`))
       .join("\n\n");
   const sameSnapshot = (title: string, words: string[], it: Case): void =>
     live(`cgsnapshot ${words.join(" ")}: ${title}`, () => {
@@ -125,6 +125,26 @@ describe("cgsnapshot", () => {
   same("unknown option", ["cgsnapshot", "-x"]);
   same("a list that is not there", ["cgsnapshot", "-b", "/nonexistent/%", "cpu"]);
 
+  live("names of every kind can be loaded again, and one that cannot is left out and told", () => {
+    const name = uniqueName();
+    const directory = directoryOf(`pids:${name}`);
+    const names = ["a b;c=d", "h#h", "{x}", "100%u", "*", "-x", "b\\s", "t\tt"];
+    const conf = join(mkdtempSync(join(tmpdir(), "nsk-snapshot-")), "conf");
+    try {
+      for (const it of [...names, 'q"q']) mkdirSync(join(directory, it), { recursive: true });
+      const { status, stdout, stderr } = runNsk("cgsnapshot", "pids");
+      expect(status).toBe(0);
+      expect(stderr).toContain(`the group pids:${name}/q"q is left out`);
+      removeGroups(name);
+      writeFileSync(conf, own(stdout, name));
+      expect(runNsk("cgconfigparser", "-l", conf)).toMatchObject({ status: 0, stderr: "" });
+      const made = readdirSync(directory, { withFileTypes: true }).filter((it) => it.isDirectory());
+      expect(made.map((it) => it.name).toSorted()).toEqual(names.toSorted());
+    } finally {
+      removeGroups(name);
+      rmSync(dirname(conf), { recursive: true });
+    }
+  });
   live(`what it writes can be loaded again (${difference("cgsnapshot-settings")})`, () => {
     const name = uniqueName();
     const snapshot = runIn(
@@ -189,6 +209,23 @@ describe("cgconfigparser", () => {
   same("no file", ["cgconfigparser"]);
   same("a file that is not there", ["cgconfigparser", "-l", "/nonexistent/%"]);
   same("a directory", ["cgconfigparser", "-L", `${tmpdir()}/%.d`]);
+  live("-L takes the files of a directory, and not those below", () => {
+    const name = uniqueName();
+    const directory = mkdtempSync(join(tmpdir(), "nsk-conf-"));
+    try {
+      mkdirSync(join(directory, "below"));
+      writeFileSync(join(directory, "below/x.conf"), `group ${name}/not { cpu { } }`);
+      for (const file of ["a.conf", "b"])
+        writeFileSync(join(directory, file), `group ${name}/${file} { cpu { } }`);
+      for (const which of ["libcgroup", "nsk"] as const) {
+        const { status, groups } = runIn(which, ["cgconfigparser", "-L", directory], {}, name);
+        const made = Object.keys(groups).map((path) => path.slice(path.indexOf(name) + name.length));
+        expect([which, status, made.toSorted()]).toEqual([which, 0, ["", "/a.conf", "/b"]]);
+      }
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  });
 
   for (const [title, text, status] of [
     ["a refused value", "group % { cpu { cpu.shares = x; } }", 96],
@@ -255,6 +292,15 @@ describe("cgclassify", () => {
   sameMove("no such group", (pid) => ["cgclassify", "-g", "cpu:%nope", pid]);
   sameMove("no such controller", (pid) => ["cgclassify", "-g", "nope:%", pid]);
   sameMove("no rules", (pid) => ["cgclassify", pid]);
+  same("no privilege", ["cgclassify", "-g", "cpu:%", "1"], { ...group, uid: NOBODY });
+  live("what helps is said once for all processes that could not be moved", () => {
+    const { nsk } = runBoth(["cgclassify", "-g", "cpu:%", "1", "2"], { ...group, uid: NOBODY });
+    const [first, hint, second, ...rest] = nsk.stderr.split("\n");
+    expect(first).toStartWith("nsk cgclassify: move 1 to cpu:");
+    expect(hint).toStartWith("hint: run it as root, or let root give you a group");
+    expect(second).toStartWith("nsk cgclassify: move 2 to cpu:");
+    expect(rest).toEqual([""]);
+  });
   same("no process", ["cgclassify", "-g", "cpu:%"], group);
   same("nothing", ["cgclassify"]);
   same("no number", ["cgclassify", "-g", "cpu:%", "abc"], group);
@@ -336,6 +382,7 @@ describe("cgrules.conf", () => {
     ["none", "daemon cpu @NAME@\n"],
     ["an empty file", ""],
     ["two words", "root cpu\n"],
+    ["the option ignore", "root cpu @NAME@ ignore\n* cpu /\n"],
     ["four words", "root cpu @NAME@ x\n"],
     ["an unknown controller", "root nope @NAME@\n"],
     ["a group that is not there", "root cpu @NAME@/nope\n"],

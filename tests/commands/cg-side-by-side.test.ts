@@ -1,10 +1,14 @@
 // The control-group commands beside libcgroup's: what they print on stdout, how they end, and what is there afterwards.
 
 import { afterAll, describe, expect } from "bun:test";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { difference } from "../differences.ts";
 import { nsk as nskBinary } from "../support/nsk.ts";
 import {
   type Case,
+  directoryOf,
   expectFailure,
   live,
   removeGroups,
@@ -67,6 +71,7 @@ describe("cgcreate", () => {
     expect(nsk.stderr).toContain("failed: Invalid argument");
     expect(nsk.groups).toEqual({});
   });
+  same("the name of a file", ["cgcreate", "-g", "cpu:%/tasks"], group);
   live(`-g cpuset:% can be entered (${difference("cgcreate-cpuset")})`, () => {
     const { libcgroup, nsk } = runBoth(["cgcreate", "-g", "cpuset:%"]);
     const cpus = (groups: typeof nsk.groups): unknown =>
@@ -85,6 +90,47 @@ describe("cgcreate", () => {
     expect(nsk.status).toBe(255);
     expect(nsk.groups).toEqual({});
   });
+  live("a symbolic link cannot be in a hierarchy, and a mount in one is refused", () => {
+    const name = uniqueName();
+    const elsewhere = mkdtempSync(join(tmpdir(), "nsk-elsewhere-"));
+    const run = (...words: string[]) => Bun.spawnSync(words, { stderr: "pipe" });
+    try {
+      const inside = directoryOf(`pids:${name}/in`);
+      mkdirSync(inside, { recursive: true });
+      // Were this to succeed, a path could leave the hierarchy unseen.
+      expect(() => symlinkSync(elsewhere, `${inside}/link`)).toThrow("EPERM");
+      for (const words of [
+        ["cgcreate", "-g", `pids:${name}/in/evil`],
+        ["cgdelete", "-r", `pids:${name}`],
+      ]) {
+        const script = 'mount --bind "$1" "$2"; shift 2; exec "$@"';
+        const ran = run("unshare", "-m", "sh", "-c", script, "sh", elsewhere, inside, nskBinary, ...words);
+        expect(ran.stderr.toString()).toContain(`something else is mounted on ${inside}`);
+        expect(ran.exitCode).toBe(96);
+      }
+      expect(readdirSync(elsewhere)).toEqual([]);
+    } finally {
+      removeGroups(name);
+      rmSync(elsewhere, { recursive: true });
+    }
+  });
+  live("a hierarchy that is mounted through a symbolic link is found where it is", () => {
+    const name = uniqueName();
+    const scratch = mkdtempSync(join(tmpdir(), "nsk-link-"));
+    try {
+      mkdirSync(join(scratch, "real"));
+      symlinkSync("real", join(scratch, "link"));
+      const script = `mount -t cgroup -o pids none "$1/link" && "$2" cgcreate -g pids:${name}/a && ls "$1/real" && "$2" cgdelete -r pids:${name}`;
+      const words = ["unshare", "-m", "sh", "-c", script, "sh", scratch, nskBinary];
+      const { exitCode, stdout, stderr } = Bun.spawnSync(words, { stderr: "pipe" });
+      expect([exitCode, stderr.toString()]).toEqual([0, ""]);
+      expect(stdout.toString().split("\n")).toContain(name);
+      expect(existsSync(directoryOf(`pids:${name}`))).toBe(false);
+    } finally {
+      removeGroups(name);
+      rmSync(scratch, { recursive: true });
+    }
+  });
   live(`a named hierarchy (${difference("cg-named")})`, () => {
     const { libcgroup, nsk } = runBoth(["cgcreate", "-g", "name=systemd:%"]);
     expect([libcgroup.status, nsk.status]).toEqual([84, 0]);
@@ -97,6 +143,48 @@ describe("cgset", () => {
   same("several groups", ["cgset", "-r", "cpu.shares=512", "%", "/%b"], { groups: ["cpu:%", "cpu:%b"] });
   same("a value with blanks", ["cgset", "-r", "devices.deny=c 1:3 rwm", "%"], { groups: ["devices:%"] });
   same("group before options", ["cgset", "%", "-r", "cpu.shares=512"], group);
+  live("-R takes processors away from below up, and gives them from the group down", () => {
+    const name = uniqueName();
+    const run = (...words: string[]) => Bun.spawnSync([nskBinary, ...words], { stderr: "pipe" });
+    try {
+      expect(run("cgcreate", "-g", `cpuset,cpu:${name}/a/b`).exitCode).toBe(0);
+      for (const setting of [
+        "cpuset.cpus=0",
+        `cpuset.cpus=${readFileSync(directoryOf("cpuset:cpuset.cpus"), "utf8").trim()}`,
+        "cpu.cfs_quota_us=50000",
+        "cpu.max=10000 20000",
+        "cpu.max=20000 50000",
+        "cpu.max=50000 100000",
+        "cpu.cfs_quota_us=20%",
+        "cpu.cfs_quota_us=-1",
+      ]) {
+        const { exitCode, stderr } = run("cgset", "-R", "-r", setting, name);
+        expect([setting, exitCode, exitCode === 0 ? "" : stderr.toString()]).toEqual([setting, 0, ""]);
+      }
+    } finally {
+      removeGroups(name);
+    }
+  });
+  live("quota and period go in the order that the limit of the group above allows", () => {
+    const name = uniqueName();
+    const run = (...words: string[]) => Bun.spawnSync([nskBinary, ...words], { stderr: "pipe" });
+    try {
+      expect(run("cgcreate", "-g", `cpu:${name}/a`).exitCode).toBe(0);
+      expect(run("cgset", "-r", "cpu.cfs_quota_us=50%", name, `${name}/a`).exitCode).toBe(0);
+      for (const [quota, period] of [
+        ["10000", "20000"],
+        ["50000", "100000"],
+        ["1000", "200000"],
+        ["25000", "50000"],
+      ]) {
+        const words = ["-r", `cpu.cfs_period_us=${period}`, "-r", `cpu.cfs_quota_us=${quota}`];
+        const { exitCode, stderr } = run("cgset", ...words, `${name}/a`);
+        expect([quota, exitCode, stderr.toString()]).toEqual([quota, 0, ""]);
+      }
+    } finally {
+      removeGroups(name);
+    }
+  });
   same("no settings", ["cgset", "%"], group);
   same("no groups", ["cgset", "-r", "cpu.shares=512"]);
   same("nothing", ["cgset"]);

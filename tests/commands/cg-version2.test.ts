@@ -105,3 +105,15 @@ live(
     }
   },
 );
+
+live("a cgcreate that fails has a group that was there keep its controllers to itself again", () => {
+  expect(run("cgcreate", "-g", `hugetlb:${name}/low`).status).toBe(0);
+  writeFileSync(`${root}/${name}/low/cgroup.max.depth`, "1");
+  const { status, stderr } = run("cgcreate", "-g", `hugetlb:${name}/low/1/2`);
+  expect(status).toBe(96);
+  expect(stderr.split("\n")[0]).toEndWith("/low/1/2 failed: Resource temporarily unavailable");
+  expect(existsSync(`${root}/${name}/low/1`)).toBe(false);
+  expect(readFileSync(`${root}/${name}/low/cgroup.subtree_control`, "utf8").trim()).toBe("");
+  // Were it still handing them on, no process could enter.
+  expect(run("cgexec", "-g", `hugetlb:${name}/low`, "true")).toMatchObject({ status: 0, stderr: "" });
+});

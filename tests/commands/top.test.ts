@@ -153,6 +153,30 @@ describe("why", () => {
       }
     }),
   );
+  live("a process that is stopped, and one that nobody has waited for", async () => {
+    // The shell becomes what does not wait for its child.
+    const shell = Bun.spawn(["sh", "-c", "true & exec sleep 60"]);
+    try {
+      const children = (): string =>
+        readFileSync(`/proc/${shell.pid}/task/${shell.pid}/children`, "utf8").trim();
+      const isZombie = (): boolean => /^State:\tZ/m.test(readFileSync(`/proc/${children()}/status`, "utf8"));
+      await until("the child has ended", () => children() !== "" && isZombie());
+      await until("the shell is sleep", () => readFileSync(`/proc/${shell.pid}/comm`, "utf8") === "sleep\n");
+      expect(runNsk("why", children()).stdout).toContain(
+        `  ended: a zombie until its parent, process ${shell.pid}, waits for it\n`,
+      );
+      shell.kill("SIGSTOP");
+      await until("it is stopped", () =>
+        /^State:\tT/m.test(readFileSync(`/proc/${shell.pid}/status`, "utf8")),
+      );
+      expect(runNsk("why", String(shell.pid)).stdout).toContain(
+        `  stopped: by a signal; kill -CONT ${shell.pid} lets it go on\n`,
+      );
+    } finally {
+      shell.kill("SIGKILL");
+      await shell.exited;
+    }
+  });
   live("a process that is not there", () => {
     const { status, stderr } = runNsk("why", "4194305");
     expect([status, stderr.split("\n")[0]]).toEqual([1, "nsk why: there is no process 4194305"]);
