@@ -49,6 +49,7 @@ export const commands: Readonly<Record<string, Entry>> = {
   import: { group: "Images", load: async () => (await import("../commands/import.ts")).importCommand },
   script: { group: "Scripts", load: async () => (await import("../commands/script.ts")).script },
   eval: { group: "Scripts", load: async () => (await import("../commands/eval.ts")).evaluate },
+  types: { group: "Scripts", load: async () => (await import("../commands/types.ts")).types },
   "install-links": {
     group: "This tool",
     load: async () => (await import("../commands/install-links.ts")).installLinks,

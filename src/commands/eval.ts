@@ -9,7 +9,7 @@ export const evaluate = command({
     meta: {
       name: "eval",
       description:
-        'Run code given as an argument, as nsk script does: TypeScript that may import from "nsk", and files relative to the working directory.',
+        'Run code given as an argument. It is a script as nsk script runs it, which may import from "nsk" and from files below the working directory.',
     },
     args: { code: { type: "positional", description: "the code of a module" } },
   },

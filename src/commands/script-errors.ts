@@ -88,7 +88,7 @@ const mentioned = (thrown: unknown, module: Module): Position | undefined => {
       : /^Export named '(.+)' not found/.exec(thrown.message)?.[1];
   if (word === undefined) return undefined;
   const lines = linesOf(file, module);
-  const at = lines.findIndex((line) => /\b(?:import|export|require)\b/.test(line) && line.includes(word));
+  const at = lines.findIndex((line) => line.includes(word));
   return at < 0 ? undefined : { file, line: at + 1, column: lines[at]!.indexOf(word) + 1 };
 };
 

@@ -1,9 +1,8 @@
 // Runs a module of the user's in this process. `nsk` is a module inside of this program, other modules are files by
 // their paths; nothing of the directory it runs in is taken for settings, and nothing is installed or cached.
 
-import { StepError } from "../abi/errors.ts";
 import type { Host } from "../host/host.ts";
-import { readFileOr, writeAll } from "../sys/linux.ts";
+import { writeAll } from "../sys/linux.ts";
 
 export interface Module {
   /** What errors begin with: `nsk script`. */
@@ -52,30 +51,9 @@ export const runModule = (module: Module, words: readonly string[]): undefined =
   return undefined;
 };
 
-/** Files that are code: known by their names, and those without one (`#!`). */
-const CODE = /^\/(?!\$bunfs\/)(?:.*\/)?(?:[^/]*\.[cm]?[jt]sx?|[^/.]+)$/;
-
 const provide = (build: Bun.PluginBuilder, { path, text }: Module): void => {
   build.module("nsk", async () => ({ exports: await import("../index.ts"), loader: "object" }));
   if (text !== undefined) build.module(path, () => ({ contents: text, loader: "ts" }));
-  // Read here, because what the runtime reads itself it also keeps, transpiled, under $HOME or /tmp, and takes from
-  // there the next time: code that whoever writes there would run as root.
-  build.onLoad({ filter: CODE }, ({ path }) => ({
-    contents: `${readText(path)}${MODULE}`,
-    loader: loaderOf(path),
-  }));
-};
-
-/** Makes a module of a file that neither imports nor exports; as CommonJS it would not run here, without a word. */
-const MODULE = "\nexport {};\n";
-
-const loaderOf = (path: string): "ts" | "tsx" | "jsx" =>
-  path.endsWith(".tsx") ? "tsx" : path.endsWith(".jsx") ? "jsx" : "ts";
-
-const readText = (path: string): string => {
-  const bytes = readFileOr(path);
-  if (typeof bytes === "number") throw new StepError(`read ${path}`, -bytes);
-  return textOf(bytes);
 };
 
 export const textOf = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);

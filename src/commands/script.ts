@@ -12,8 +12,8 @@ export const script = command({
     meta: {
       name: "script",
       description:
-        'Run a TypeScript or JavaScript module that may import from "nsk". ' +
-        "It is given the arguments behind it, and ends all that it has started when it ends. " +
+        'Run a script in TypeScript. It may import from "nsk", is given the arguments behind it, ' +
+        "and when it ends all that it has started is ended and removed. " +
         "#!/usr/bin/env -S nsk script as its first line makes it a program.",
     },
     args: {

@@ -125,6 +125,11 @@ test("nsk --help lists the commands by group", async () => {
                      (a directory or its tar), or the tar of a root file system;
                      plain, gzip or zstd
 
+    Scripts:
+     script          Run a script in TypeScript
+     eval            Run code given as an argument
+     types           Write the API's types for an editor
+
     This tool:
      install-links   Make links to this program, named after the tools that it
                      stands in for
