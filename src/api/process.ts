@@ -193,7 +193,7 @@ const writableOf = (sink: {
 }): WritableStream<Uint8Array | string> =>
   new WritableStream({
     write: async (chunk) => {
-      sink.write(chunk);
+      await sink.write(chunk);
       await sink.flush();
     },
     close: async () => void (await sink.end()),

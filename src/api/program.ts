@@ -177,11 +177,13 @@ const kindsOf = (options: ProgramOptions): Kind[] => {
 
 const mountSteps = ({ source, target, type, options = [] }: Mount): CallStep[] => {
   const { flags, data } = parseMountOptions(type === undefined ? ["bind", ...options] : options);
-  const mounted = steps.mount({ source, target, fstype: type ?? null, flags, data });
-  const others = flags & ~(MS.MS_BIND | MS.MS_REC);
-  if (!(flags & MS.MS_BIND) || others === 0) return [mounted];
+  if (!(flags & MS.MS_BIND)) return [steps.mount({ source, target, fstype: type ?? null, flags, data })];
+  const binding = MS.MS_BIND | MS.MS_REC;
+  const bound = steps.mount({ source, target, fstype: null, flags: flags & binding, data });
+  const others = flags & ~binding;
+  if (others === 0) return [bound];
   return [
-    mounted,
+    bound,
     steps.mount(
       { source: null, target, fstype: null, flags: MS.MS_REMOUNT | MS.MS_BIND | others, data: null },
       { title: `mount ${target}`, reason: "a bind mount gets its options once it is there (mount(2))" },

@@ -115,10 +115,7 @@ rooted(
   "processes end also with a script that is killed by SIGKILL",
   async () => {
     // A limit's group stays then, because who would have removed it was ended, too.
-    const ran = await runScript(
-      `${START.replace("limits: { pids: 9 }", "")}await plain.exited;`,
-      "SIGKILL",
-    );
+    const ran = await runScript(`${START.replace("limits: { pids: 9 }", "")}await plain.exited;`, "SIGKILL");
     expect(ran).toMatchObject({ signal: "SIGKILL", stderr: "" });
     const [group, ...pids] = ran.words;
     for (const pid of pids) expect([pid, await isGone(pid)]).toEqual([pid, true]);
