@@ -21,7 +21,7 @@ export type { GroupName, Mount, Program, ProgramOptions, ResourceLimits } from "
 export { explain, explainJson } from "./backends/explain.ts";
 export { namespaces } from "./backends/namespaces.ts";
 export { perform } from "./backends/perform.ts";
-export type { Exit, Stdio } from "./backends/spawn.ts";
+export type { Exit, Stdio } from "./backends/child.ts";
 export { type Host } from "./host/host.ts";
 export { liveHost } from "./host/live.ts";
 export { type IdRange } from "./namespaces/id-maps.ts";

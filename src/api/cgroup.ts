@@ -3,12 +3,13 @@
 import { HostError } from "../abi/errors.ts";
 import { killGroup, removeGroup } from "../backends/leftovers.ts";
 import { perform } from "../backends/perform.ts";
-import { planCreate } from "../cgroups/create.ts";
+import { type Draft, draft, planCreate, planGroup } from "../cgroups/create.ts";
 import { type GroupSpec, missingGroup, type Place, placesOf } from "../cgroups/groups.ts";
 import { readHierarchies, wordsOf } from "../cgroups/hierarchies.ts";
 import { readSetting } from "../cgroups/read.ts";
-import { below, planRemove } from "../cgroups/remove.ts";
+import { planRemove } from "../cgroups/remove.ts";
 import { STATUS } from "../cgroups/status.ts";
+import { treeOf } from "../cgroups/tree.ts";
 import { planSettings } from "../cgroups/write.ts";
 import type { Host } from "../host/host.ts";
 import { liveHost } from "../host/live.ts";
@@ -122,13 +123,12 @@ export const cgroup = (
       if (host.kind(place.directory) !== "directory") throw missingGroup(place, STATUS.other);
     return places();
   };
-  const settingsPlan = (settings: Settings, on: Host = host) =>
-    planSettings(
-      on,
-      readHierarchies(host),
-      [name],
-      Object.entries(settings).map(([name, value]) => ({ name, value: String(value) })),
-    );
+  const settingsPlan = (settings: Settings, on?: Draft) =>
+    planSettings(host, readHierarchies(host), {
+      groups: [name],
+      settings: Object.entries(settings).map(([name, value]) => ({ name, value: String(value) })),
+      draft: on,
+    });
   const planOf = (steps: readonly Step[]): Plan => ({ name: "nsk", failure: 1, steps });
 
   let made: readonly string[] = [];
@@ -162,7 +162,7 @@ export const cgroup = (
       perform(planOf(steps));
       return notes;
     },
-    get: (setting) => readSetting(host, readHierarchies(host), name, setting).value,
+    get: (setting) => readSetting(host, readHierarchies(host), name, setting)!.value,
     processes: () => [...new Set(there().flatMap(({ directory }) => processesOf(host, directory)))],
     stat: () => statOf(host, there()),
     events: () => eventsOf(host, there()),
@@ -190,8 +190,9 @@ export const cgroup = (
     },
     plans: {
       create: (settings) => {
-        const steps = planCreate(host, places());
-        return planOf(settings ? [...steps, ...settingsPlan(settings, asMade(host, places())).steps] : steps);
+        const on = draft(host);
+        const steps = places().flatMap((place) => planGroup(on, place));
+        return planOf(settings ? [...steps, ...settingsPlan(settings, on).steps] : steps);
       },
       set: (settings) => planOf(settingsPlan(settings).steps),
       delete: () => planOf(planRemove(host, [there()], true)),
@@ -212,11 +213,6 @@ const madeBy = ({ undo }: CallStep): string[] => {
   const path = undo?.args[1];
   return path?.type === "string" ? [path.value] : [];
 };
-
-const treeOf = (host: Host, directory: string): string[] => [
-  directory,
-  ...below(host, directory).flatMap((name) => treeOf(host, `${directory}/${name}`)),
-];
 
 const processesOf = (host: Host, directory: string): number[] =>
   wordsOf(host.read(`${directory}/cgroup.procs`)).map(Number);
@@ -270,27 +266,5 @@ const eventsOf = (host: Host, places: readonly Place[]): CgroupEvents => {
         : populated > 0,
     frozen: state === undefined ? Boolean(frozen) : state === "FROZEN",
     oomKills: counts("memory.events").oom_kill ?? counts("memory.oom_control").oom_kill,
-  };
-};
-
-/** A host on which the groups are there: what is planned to be written to them can be looked at before they are made. */
-const asMade = (host: Host, places: readonly Place[]): Host => {
-  const isOurs = (path: string): boolean => places.some(({ directory }) => path === directory);
-  const sibling = (path: string): string | undefined => {
-    for (const { directory, hierarchy } of places)
-      if (path.startsWith(`${directory}/`) && host.kind(directory) === undefined)
-        return `${hierarchy.mountPoint}/${path.slice(directory.length + 1)}`;
-    return undefined;
-  };
-  return {
-    ...host,
-    kind: (path) => {
-      if (isOurs(path)) return "directory";
-      return sibling(path) === undefined ? host.kind(path) : "file";
-    },
-    read: (path) => {
-      const other = sibling(path);
-      return host.read(other ?? path);
-    },
   };
 };

@@ -2,9 +2,10 @@
 
 import { parseSignal, SIG } from "../abi/flags.ts";
 import { UsageError } from "../abi/errors.ts";
+import type { Exit, Stdio } from "../backends/child.ts";
 import { execute } from "../backends/execute.ts";
 import { removeGroup } from "../backends/leftovers.ts";
-import { type Exit, spawn as spawnPlan, type Spawned, type Stdio } from "../backends/spawn.ts";
+import { spawn as spawnPlan, type Spawned } from "../backends/spawn.ts";
 import { liveHost } from "../host/live.ts";
 import type { Plan } from "../plan/plan.ts";
 import { arch } from "../sys/linux.ts";

@@ -6,12 +6,11 @@ import type { Plan } from "../plan/plan.ts";
 import { callerState } from "../sys/caller.ts";
 import { arch, close } from "../sys/linux.ts";
 import type { ProcessState } from "../sys/source.ts";
+import type { Exit, Stdio } from "./child.ts";
 import { memoryFile, namelessFiles } from "./executable.ts";
 import { lower } from "./launcher/lower.ts";
 import { checkPlan } from "../plan/check.ts";
 import * as steps from "../plan/steps.ts";
-
-export type Stdio = "inherit" | "ignore" | "pipe";
 
 export interface SpawnOptions {
   /** All three are the caller's own unless given. */
@@ -27,13 +26,6 @@ export interface SpawnOptions {
   readonly detached?: boolean;
   /** A terminal of its own in the place of the three. */
   readonly terminal?: Bun.TerminalOptions;
-}
-
-/** How a process ended: one of the two. */
-export interface Exit {
-  readonly status?: number;
-  /** The number of the signal that killed it. */
-  readonly signal?: number;
 }
 
 /** A running plan. */
