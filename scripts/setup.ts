@@ -16,6 +16,7 @@ const packages = {
   "docker-registry": "docker-registry",
   e2fsprogs: "mke2fs",
   file: "file",
+  fish: "fish",
   "groff-base": "groff",
   hyperfine: "hyperfine",
   kmod: "depmod",
@@ -33,6 +34,7 @@ const packages = {
   tmux: "tmux",
   uidmap: "newuidmap",
   "util-linux": "unshare",
+  zsh: "zsh",
   zstd: "zstd",
 } as const;
 

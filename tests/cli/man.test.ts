@@ -93,7 +93,11 @@ describe("nsk man", () => {
       expect(ran.stdout).toContain(`nsk-${name}`);
     }
   });
-  testNeeding(nsk, "man", "groff")("is shown by man on a terminal", async () => {
+  testNeeding(
+    nsk,
+    "man",
+    "groff",
+  )("is shown by man on a terminal", async () => {
     await using child = spawn([nsk, "man", "unshare"], {
       terminal: true,
       env: { PATH: process.env.PATH!, MANPAGER: "cat", PAGER: "cat", LC_ALL: "C" },
