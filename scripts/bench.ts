@@ -21,6 +21,7 @@ import { machine } from "./link/elf.ts";
 import { readGlibc } from "./link/glibc.ts";
 import { linkStatic } from "./link/link.ts";
 import { mark, startCrowd } from "./crowd.ts";
+import { COUNT, MANY, measureSandboxes } from "./sandboxes.ts";
 import { installDependencies, installPackages, isRoot, root, run } from "./setup.ts";
 
 /** The same short search path for all: a long one costs those who search it in their own way. */
@@ -117,6 +118,11 @@ const setStage = (): Stage => {
     }),
   };
   writeFileSync(join(directory, "empty.ts"), "");
+  writeFileSync(join(directory, "hello.ts"), 'console.log("hello");\n');
+  writeFileSync(
+    join(directory, "hello-api.ts"),
+    'import { spawn } from "nsk";\nconsole.log("hello", typeof spawn);\n',
+  );
   writeFileSync(join(directory, "idle.ts"), "setTimeout(() => {}, 60_000);");
   for (const name of ["empty", "idle"]) {
     const entry = join(directory, `${name}.ts`);
@@ -173,6 +179,17 @@ const timed = (stage: Stage): readonly Row[] => {
       title: "`nsk unshare -U true`",
       argv: [nsk, "unshare", "-U", "true"],
       target: { ratio: 1.35, of: "empty" },
+    },
+    {
+      name: "nsk script",
+      title: "`nsk script hello.ts`, one `console.log`",
+      argv: [nsk, "script", join(directory, "hello.ts")],
+      target: { ratio: 1.5, of: "empty" },
+    },
+    {
+      name: "nsk script api",
+      title: "the same, and it imports the API",
+      argv: [nsk, "script", join(directory, "hello-api.ts")],
     },
     {
       name: "emitted",
@@ -674,6 +691,32 @@ const measureIdle = async (programs: readonly string[]): Promise<number[]> => {
   return sizes.map(median);
 };
 
+/** What one script does many times. */
+const sandboxTable = (stage: Stage): string => {
+  const { loop, script, memory } = measureSandboxes(programs(stage).nsk, stage.directory, env);
+  const [slow, fast] = [median(loop), median(script)];
+  const growth = (Math.max(...memory) - Math.min(...memory)) / 1000;
+  const what = `${COUNT.toLocaleString("en")} × \`user,pid,mount,uts\`, \`/bin/true\``;
+  return table(
+    ["", "measured", "target", ""],
+    [
+      [`${what}: a \`bash\` loop over util-linux's \`unshare\``, `${slow.toFixed(2)} s`, "", ""],
+      [
+        `${what}: one nsk script`,
+        `${fast.toFixed(2)} s, ${(fast / slow).toFixed(2)} × the loop`,
+        "≤ 0.6 × the loop",
+        met(fast / slow <= 0.6),
+      ],
+      [
+        `RSS of the script over ${MANY.toLocaleString("en")}`,
+        `${(Math.min(...memory) / 1000).toFixed(1)} – ${(Math.max(...memory) / 1000).toFixed(1)} MB`,
+        "± 10 MB",
+        met(growth <= 20),
+      ],
+    ],
+  );
+};
+
 const begin = "<!-- measured -->";
 const end = "<!-- /measured -->";
 const frame = `# Benchmarks
@@ -725,6 +768,11 @@ const bench = async (): Promise<void> => {
       console.log(unpackingTables());
       return;
     }
+    if (process.argv.includes("--scripts")) {
+      const rows = timed(stage).filter(({ name }) => name === "empty" || name.startsWith("nsk script"));
+      console.log(`${timesTable(rows, measure(stage, rows), new Map())}\n\n${sandboxTable(stage)}`);
+      return;
+    }
     if (process.argv.includes("--lists")) {
       console.log(timesTable(lists(stage), await measureLists(stage), new Map()));
       return;
@@ -762,6 +810,7 @@ const bench = async (): Promise<void> => {
       memoryTable(waiters, sizes),
       unpackingTables(),
       await fileTable(stage),
+      sandboxTable(stage),
       `${groupRuns} runs each, turn about, with output to /dev/null.`,
       groupsTable(stage),
     ].join("\n\n");

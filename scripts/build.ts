@@ -9,6 +9,7 @@ import { compile } from "./compile.ts";
 import { machine } from "./link/elf.ts";
 import { readGlibc } from "./link/glibc.ts";
 import { linkDynamic, linkStatic } from "./link/link.ts";
+import { declarations } from "./types.ts";
 
 const root = join(import.meta.dir, "..");
 const dist = join(root, "dist");
@@ -103,6 +104,8 @@ const build = (how: How): void => {
   const define = {
     NSK_VERSION: JSON.stringify(version),
     NSK_COMMIT: hash ? JSON.stringify(hash) : "undefined",
+    // Deflated, because a constant goes to the compiler as one word of a command line.
+    NSK_TYPES: JSON.stringify(Bun.gzipSync(JSON.stringify(declarations())).toBase64()),
   };
   for (const target of [{ file: "nsk" } as const, ...(how.all ? targets : [])]) {
     const outfile = join(dist, target.file);

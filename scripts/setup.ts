@@ -16,9 +16,12 @@ const packages = {
   "docker-registry": "docker-registry",
   e2fsprogs: "mke2fs",
   file: "file",
+  fish: "fish",
+  "groff-base": "groff",
   hyperfine: "hyperfine",
   kmod: "depmod",
   "linux-libc-dev": "/usr/include/linux/sched.h",
+  "man-db": "man",
   mmdebstrap: "mmdebstrap",
   musl: "/lib/ld-musl-x86_64.so.1",
   procps: "ps",
@@ -31,6 +34,7 @@ const packages = {
   tmux: "tmux",
   uidmap: "newuidmap",
   "util-linux": "unshare",
+  zsh: "zsh",
   zstd: "zstd",
 } as const;
 

@@ -8,7 +8,7 @@ import { machine, section } from "./link/elf.ts";
 const families = /\0((?:BUN|NODE|JSC|LSQUIC|WTF)_[A-Za-z][A-Za-z0-9_]{0,60})(?=\0)/g;
 
 /** Names of the families that are not looked up in the environment. */
-const kept = /^NODE_(?:API|MODULE)_/;
+const spared = /^NODE_(?:API|MODULE)_/;
 
 /** Names of no family, read at start or later: heap debugging, the choice of code paths, data files of libraries. */
 const single = [
@@ -45,6 +45,13 @@ const unterminated = [
 
 /** A name that the linker made the end of another string, which nobody but a heap profiler reads. */
 const ending = { name: "Malloc", of: "WKFastMalloc" } as const;
+
+/**
+ * The directory below $XDG_CACHE_HOME, $HOME or /tmp in which the runtime keeps large files transpiled, and takes them
+ * from the next time: code that whoever may write there would have run. With a NUL the path ends before the name of a
+ * file, so nothing is ever found. (It may still be written, to the directory above.)
+ */
+const cache = { name: "@t@", before: "RuntimeTranspilerCache" } as const;
 
 /** Only some targets have these. */
 const singleSomewhere = ["GLIBCXX_TUNABLES", "OPENSSL_ia32cap", "SIMDUTF_FORCE_IMPLEMENTATION"] as const;
@@ -144,7 +151,7 @@ export const neutralise = (file: Buffer): string[] => {
   };
 
   for (const match of strings.matchAll(families))
-    if (!kept.test(match[1]!)) clear(match[1]!, match.index + 1);
+    if (!spared.test(match[1]!)) clear(match[1]!, match.index + 1);
   for (const name of expected)
     if (!dead.includes(name)) throw new Error(`the executable does not contain ${name}`);
   for (const name of [...single, ...singleSomewhere]) {
@@ -162,6 +169,10 @@ export const neutralise = (file: Buffer): string[] => {
   const shared = strings.indexOf(`\0${ending.of}\0`);
   if (shared < 0) throw new Error(`the executable does not contain ${ending.of}`);
   clear(ending.name, shared + 1 + ending.of.length - ending.name.length);
+
+  const places = [...strings.matchAll(new RegExp(cache.name + cache.before, "g"))];
+  if (places.length !== 1) throw new Error(`the executable contains ${cache.name} ${places.length} times`);
+  clear(cache.name, places[0]!.index);
 
   const text = section(file, ".text");
   const bytes = file.toString("latin1", text.offset, text.offset + text.size);

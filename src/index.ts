@@ -2,12 +2,26 @@
 
 export { HostError, StepError, UsageError } from "./abi/errors.ts";
 export type { Arch } from "./abi/syscalls.ts";
-export { emit } from "./backends/emit.ts";
-export { execute } from "./backends/execute.ts";
+export { type Cgroup, cgroup, type CgroupEvents, type CgroupStat, type Settings } from "./api/cgroup.ts";
+export { emit } from "./api/plans.ts";
+export {
+  type ChildOptions,
+  exec,
+  type Output,
+  type Process,
+  program,
+  run,
+  type RunOptions,
+  type Signal,
+  spawn,
+  type SpawnOptions,
+  type Terminal,
+} from "./api/process.ts";
+export type { GroupName, Mount, Program, ProgramOptions, ResourceLimits } from "./api/program.ts";
 export { explain, explainJson } from "./backends/explain.ts";
 export { namespaces } from "./backends/namespaces.ts";
 export { perform } from "./backends/perform.ts";
-export { type Exit, spawn, type Spawned, type SpawnOptions, type Stdio } from "./backends/spawn.ts";
+export type { Exit, Stdio } from "./backends/child.ts";
 export { type Host } from "./host/host.ts";
 export { liveHost } from "./host/live.ts";
 export { type IdRange } from "./namespaces/id-maps.ts";

@@ -9,4 +9,5 @@ const words = callerArguments();
 // A built nsk is a program of its own. From the sources it is Bun's, and only `process.argv` knows where our words
 // begin: behind the runtime and the script.
 const own = isBuilt ? 1 : words.length - (process.argv.length - 2);
-process.exit(await dispatch(words[0] ?? "nsk", words.slice(own)));
+const status = await dispatch(words[0] ?? "nsk", words.slice(own));
+if (status !== undefined) process.exit(status);

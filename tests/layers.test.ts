@@ -14,6 +14,7 @@ const layers: readonly (readonly string[])[] = [
   ["cli"],
   ["commands"],
   ["index.ts"],
+  ["api"],
   ["backends"],
   ["containers", "images"],
   ["cgroups", "namespaces"],

@@ -190,7 +190,19 @@ const cleanup = (calls: readonly CallStep[], depth: number): Line[] =>
         ...calls.map((call) => withReason(depth, callText(call), call.reason)),
       ];
 
-/** The text of `--explain`. */
+/**
+ * The text of `--explain`: the calls of a plan as strace would print them, each with its reason.
+ *
+ * @example
+ * ```ts
+ * import { explain, program } from "nsk";
+ *
+ * const text = explain(program(["true"], { namespaces: ["uts"], env: { PATH: "/bin" } }));
+ * for (const line of text.trim().split("\n")) console.log(line.split(" ")[0]);
+ * // → unshare(CLONE_NEWUTS)
+ * // → execve("/bin/true",
+ * ```
+ */
 export const explain = (plan: Plan): string =>
   explainLines(plan.steps)
     .map(({ depth, text, reason, heading }) => {

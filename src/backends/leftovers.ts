@@ -72,10 +72,10 @@ const waitUntilReadable = (process: number): boolean => {
 const PAUSE = 10;
 const ATTEMPTS = 100;
 
-/** Whether the group is gone. */
-const removeGroup = (group: string): boolean => {
+/** Ends all that runs in a group and removes it; takes a second at most. Whether the group is gone. */
+export const removeGroup = (group: string): boolean => {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    killAll(group);
+    killGroup(group);
     const result = remove(group, AT.AT_REMOVEDIR);
     if (result === 0 || result === -errno("ENOENT")) return true;
     if (result !== -errno("EBUSY")) return false;
@@ -85,7 +85,8 @@ const removeGroup = (group: string): boolean => {
   return false;
 };
 
-const killAll = (group: string): void => {
+/** Sends SIGKILL to all processes in a group. */
+export const killGroup = (group: string): void => {
   const fd = open(`${group}/cgroup.kill`, O.O_WRONLY | O.O_CLOEXEC);
   if (fd >= 0) {
     writeAll(fd, "1");

@@ -37,6 +37,14 @@ export const survey = (question: Question): Survey => {
 /**
  * The namespaces that can be seen from here, in the order of their ids: those that processes are in, those that only a
  * mount or an open descriptor holds, and those that live on because others are below them. Without `kinds` all eight.
+ *
+ * @example
+ * ```ts
+ * import { namespaces } from "nsk";
+ *
+ * const own = namespaces(["pid"]).find(({ processes }) => processes > 0)!;
+ * console.log(own.kind, own.path?.startsWith("/proc/")); // → pid true
+ * ```
  * @see namespaces(7), lsns(8)
  */
 export const namespaces = (kinds?: readonly Kind[]): Namespace[] =>

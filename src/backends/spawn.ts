@@ -6,12 +6,11 @@ import type { Plan } from "../plan/plan.ts";
 import { callerState } from "../sys/caller.ts";
 import { arch, close } from "../sys/linux.ts";
 import type { ProcessState } from "../sys/source.ts";
+import type { Exit, Stdio } from "./child.ts";
 import { memoryFile, namelessFiles } from "./executable.ts";
 import { lower } from "./launcher/lower.ts";
 import { checkPlan } from "../plan/check.ts";
 import * as steps from "../plan/steps.ts";
-
-export type Stdio = "inherit" | "ignore" | "pipe";
 
 export interface SpawnOptions {
   /** All three are the caller's own unless given. */
@@ -21,13 +20,12 @@ export interface SpawnOptions {
   readonly cwd?: string;
   /** The caller's own unless given. A plan's `exec` step may name another. */
   readonly env?: Readonly<Record<string, string>>;
-}
-
-/** How a process ended: one of the two. */
-export interface Exit {
-  readonly status?: number;
-  /** The number of the signal that killed it. */
-  readonly signal?: number;
+  /** It gets this signal when this process ends in whatever way; a program that changes its ids loses that. */
+  readonly deathSignal?: number;
+  /** In a session of its own, so that the terminal's signals pass it by. @see setsid(2) */
+  readonly detached?: boolean;
+  /** A terminal of its own in the place of the three. */
+  readonly terminal?: Bun.TerminalOptions;
 }
 
 /** A running plan. */
@@ -36,8 +34,12 @@ export interface Spawned {
   readonly stdin: Bun.FileSink | undefined;
   readonly stdout: ReadableStream<Uint8Array> | undefined;
   readonly stderr: ReadableStream<Uint8Array> | undefined;
+  readonly terminal: Bun.Terminal | undefined;
   readonly exited: Promise<Exit>;
   kill(signal?: number): void;
+  /** Whether this process stays for as long as the child runs; it does at first. */
+  ref(): void;
+  unref(): void;
 }
 
 /**
@@ -47,7 +49,11 @@ export interface Spawned {
  */
 export const spawn = (plan: Plan, options: SpawnOptions = {}): Spawned => {
   checkPlan(plan);
-  const restored: Plan = { ...plan, steps: [...restoreSteps(callerState()), ...plan.steps] };
+  const bound =
+    options.deathSignal === undefined
+      ? []
+      : [steps.parentDeathSignal(options.deathSignal, { onError: "ignore" })];
+  const restored: Plan = { ...plan, steps: [...bound, ...restoreSteps(callerState()), ...plan.steps] };
   const bytes = lower(restored, arch);
   const child = startFirst(bytes, options);
   const stream = (from: unknown): ReadableStream<Uint8Array> | undefined =>
@@ -62,7 +68,10 @@ export const spawn = (plan: Plan, options: SpawnOptions = {}): Spawned => {
         ? { signal: parseSignal(String(child.signalCode)) ?? 0 }
         : { status: child.exitCode ?? 0 },
     ),
+    terminal: child.terminal,
     kill: (signal) => child.kill(signal),
+    ref: () => child.ref(),
+    unref: () => child.unref(),
   };
 };
 
@@ -94,11 +103,12 @@ const startFirst = (bytes: Uint8Array, options: SpawnOptions): Bun.Subprocess =>
 
 const start = (
   fd: number,
-  { stdin = "inherit", stdout = "inherit", stderr = "inherit", cwd, env }: SpawnOptions,
-) =>
+  { stdin = "inherit", stdout = "inherit", stderr = "inherit", cwd, env, detached, terminal }: SpawnOptions,
+): Bun.Subprocess =>
   Bun.spawn([`/proc/self/fd/${fd}`], {
-    stdio: [stdin, stdout, stderr],
+    ...(terminal ? { terminal } : { stdio: [stdin, stdout, stderr] }),
     argv0: "nsk",
+    ...(detached && { detached }),
     ...(cwd !== undefined && { cwd }),
     ...(env && { env }),
   });

@@ -11,8 +11,8 @@ import { ownOptions, standardKeys, standardOptions } from "./standard.ts";
 import { findCommand } from "./table.ts";
 import { version } from "./version.ts";
 
-/** Runs what the words say; the exit status. `program` is argv[0], which a link to nsk makes the name of a command. */
-export const dispatch = (program: string, words: readonly string[]): Promise<number> => {
+/** Runs what the words say; the exit status, undefined for what goes on by itself. `program` is argv[0], which a link to nsk makes the name of a command. */
+export const dispatch = (program: string, words: readonly string[]): Promise<number | undefined> => {
   const called = program.slice(program.lastIndexOf("/") + 1);
   // Only the names that install-links makes: a binary that somebody renamed to `run` is still all of nsk.
   if ((mirroredTools as readonly string[]).includes(called)) return runCommand(called, words);
@@ -23,7 +23,7 @@ export const dispatch = (program: string, words: readonly string[]): Promise<num
 };
 
 /** nsk's own options, and the command behind them. */
-const runItself = async (words: readonly string[]): Promise<number> => {
+const runItself = async (words: readonly string[]): Promise<number | undefined> => {
   const failed: Failed = { name: "nsk", status: 1 };
   try {
     const { options, operands } = parse({ ...standardOptions({}), ...ownOptions }, words, {
@@ -49,7 +49,7 @@ const said = (text: string): number => {
   return 0;
 };
 
-const runCommand = async (name: string, words: readonly string[]): Promise<number> => {
+const runCommand = async (name: string, words: readonly string[]): Promise<number | undefined> => {
   let failed: Failed = { name: "nsk", status: 1 };
   try {
     const command = await findCommand(name).load();

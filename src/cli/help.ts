@@ -11,7 +11,7 @@ const WIDTH = 80;
 const COLUMN = 29;
 
 /** `[left, right]` of a list in two columns. */
-type Row = readonly [string, string];
+export type Row = readonly [string, string];
 
 /** The help of one command. */
 export const helpText = ({ definition, usage }: Command<any>): string => {
@@ -57,12 +57,12 @@ export const overview = async (): Promise<string> => {
 const section = (title: string, rows: readonly Row[], column: number): string =>
   `${title}:\n${list(rows, column)}`;
 
-const firstSentence = (text: string): string => sentence(text).replace(/\.( .*)?$/, "");
+export const firstSentence = (text: string): string => sentence(text).replace(/\.( .*)?$/, "");
 
-const sentence = (text: string): string =>
+export const sentence = (text: string): string =>
   `${text[0]!.toUpperCase()}${text.slice(1)}${text.endsWith(".") ? "" : "."}`;
 
-const rowsOf = (table: OptionTable, operands: boolean): Row[] =>
+export const rowsOf = (table: OptionTable, operands: boolean): Row[] =>
   Object.entries(table)
     .filter(([, option]) => (option.type === "positional") === operands)
     .map(([key, option]) => [
@@ -110,7 +110,7 @@ const list = (rows: readonly Row[], column: number): string =>
     .join("");
 
 /** Lines of `width` characters at most, broken at spaces. */
-const wrap = (text: string, width: number): string[] => {
+export const wrap = (text: string, width: number): string[] => {
   const lines: string[] = [];
   for (const word of text.split(" ").filter(Boolean)) {
     const last = lines.at(-1);

@@ -6,7 +6,7 @@ import { nearest } from "./nearest.ts";
 
 export interface Entry {
   /** The heading in `nsk --help`. */
-  readonly group: "Namespaces" | "Control groups" | "Containers" | "Images" | "This tool";
+  readonly group: "Namespaces" | "Control groups" | "Containers" | "Images" | "Scripts" | "This tool";
   load(): Promise<Command<any>>;
 }
 
@@ -47,10 +47,15 @@ export const commands: Readonly<Record<string, Entry>> = {
   images: { group: "Images", load: async () => (await import("../commands/images.ts")).images },
   rmi: { group: "Images", load: async () => (await import("../commands/rmi.ts")).rmi },
   import: { group: "Images", load: async () => (await import("../commands/import.ts")).importCommand },
+  script: { group: "Scripts", load: async () => (await import("../commands/script.ts")).script },
+  eval: { group: "Scripts", load: async () => (await import("../commands/eval.ts")).evaluate },
+  types: { group: "Scripts", load: async () => (await import("../commands/types.ts")).types },
   "install-links": {
     group: "This tool",
     load: async () => (await import("../commands/install-links.ts")).installLinks,
   },
+  completion: { group: "This tool", load: async () => (await import("./completion.ts")).completion },
+  man: { group: "This tool", load: async () => (await import("./man.ts")).man },
   help: { group: "This tool", load: async () => (await import("./help.ts")).help },
 };
 

@@ -58,8 +58,11 @@ export interface Command<T extends OptionTable = OptionTable> {
   readonly usage: string;
   /** The exit status of bad usage and of a failure that has none of its own. */
   readonly failure: number;
-  /** Do it; the exit status. A command that becomes another program does not return. */
-  run(request: Request<T>): number | Promise<number>;
+  /**
+   * Do it; the exit status. A command that becomes another program does not return; undefined comes from one that goes
+   * on until it has nothing left to wait for.
+   */
+  run(request: Request<T>): number | undefined | Promise<number>;
 }
 
 /** Declares a command with citty's `defineCommand`, and types its `run` by its own table. */

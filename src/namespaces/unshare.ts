@@ -3,7 +3,7 @@
 import { errno } from "../abi/errno.ts";
 import { MS, SIG } from "../abi/flags.ts";
 import type { Host } from "../host/host.ts";
-import { slot } from "../plan/call.ts";
+import { type CallStep, slot } from "../plan/call.ts";
 import type { ExecStep, Plan, Step } from "../plan/plan.ts";
 import * as enter from "../plan/namespace-steps.ts";
 import * as calls from "../plan/steps.ts";
@@ -49,12 +49,25 @@ export interface UnshareRequest extends ClockOffsets {
   /** What the user namespace permits is kept across the execve. */
   readonly keepCaps?: boolean | undefined;
   readonly program: Pick<ExecStep, "program" | "argv" | "candidates" | "env">;
+  /** The name of a new UTS namespace. */
+  readonly hostname?: string | undefined;
+  /** Made in the new mount namespace, before the root directory changes. */
+  readonly mounts?: readonly CallStep[] | undefined;
+  /** What surrounds the program besides its namespaces: made before them, entered by it, removed after it. */
+  readonly groups?: Groups | undefined;
+}
+
+/** Control groups, for a request. What `remove` does needs somebody who waits (`fork`). */
+export interface Groups {
+  readonly create: readonly CallStep[];
+  readonly join: readonly CallStep[];
+  readonly remove: readonly CallStep[];
 }
 
 /** @see unshare(1) */
 export const planUnshare = (name: string, request: UnshareRequest, host: Host): Plan => {
   const { kinds, fork, owner } = request;
-  const steps: Step[] = [];
+  const steps: Step[] = [...(request.groups?.create ?? [])];
   const helped = needsHelper(request);
   if (helped) steps.push(defaultSigchld, ...forkHelper(request, host));
   if (owner) steps.push(...becomeOwner(owner));
@@ -67,8 +80,10 @@ export const planUnshare = (name: string, request: UnshareRequest, host: Host): 
     ? [enter.giveWord(ready, "the namespaces are there"), { kind: "join", pid: helper }]
     : [];
   const inside = [
+    ...(request.groups?.join ?? []),
     ...comeBack(request),
     ...idMaps(request, host),
+    ...(request.hostname === undefined ? [] : [calls.setHostname(request.hostname)]),
     ...mounts(request),
     ...credentials(request, host),
   ];
@@ -186,7 +201,7 @@ const forked = (request: UnshareRequest, inside: readonly Step[], before?: reado
       pid,
       signaled: "signal",
       ...(forwardSignals && { forward: [SIG.SIGINT, SIG.SIGTERM] }),
-      cleanup: [],
+      cleanup: request.groups?.remove ?? [],
       reason: "wait for the child, and end as it ended",
     },
   ];
@@ -247,6 +262,7 @@ const mounts = (request: UnshareRequest): Step[] => {
       ),
     );
   }
+  out.push(...(request.mounts ?? []));
   if (root !== undefined) {
     // The interpreter is opened when it is registered (flag F), and lies outside of the new root.
     if (loadInterp !== undefined) out.push(...binfmt(BINFMT, loadInterp));

@@ -125,9 +125,16 @@ test("nsk --help lists the commands by group", async () => {
                      (a directory or its tar), or the tar of a root file system;
                      plain, gzip or zstd
 
+    Scripts:
+     script          Run a script in TypeScript
+     eval            Run code given as an argument
+     types           Write the API's types for an editor
+
     This tool:
      install-links   Make links to this program, named after the tools that it
                      stands in for
+     completion      Print what makes a shell complete nsk's command lines
+     man             Show the manual page of a command
      help            Display help about a command
 
     Options:

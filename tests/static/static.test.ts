@@ -163,6 +163,21 @@ describe("with no libc at all", () => {
       const ran = runIn(bare, `/inside ${mode}`);
       expect(ran).toMatchObject({ status: 0, stdout: `${expected}\n`, stderr: "" });
     });
+  rooted("a script runs, and the programs that it starts", () => {
+    writeFileSync(
+      join(bare, "tmp/hello.ts"),
+      `import { run, type Output } from "nsk";
+       const { stdout, stderr }: Output = await run(["/bin/busybox", "hostname"], { hostname: "inside" });
+       console.log(stdout.trim(), stderr);`,
+    );
+    const ran = runIn(
+      bare,
+      "cd /tmp && /nsk script hello.ts",
+      'mkdir -p "$0/dev"; mknod "$0/dev/null" c 1 3;',
+    );
+    expect(ran).toMatchObject({ status: 0, stdout: "inside \n", stderr: "" });
+    rmSync(join(bare, "dev"), { recursive: true });
+  });
   rooted("the environment that a program gets is the caller's, LD_ and BUN_ too", () => {
     const script =
       "LD_PRELOAD=/no LD_LIBRARY_PATH=/ LDX=1 LD=2 BUN_OPTIONS=x BUN_BE_BUN=1 /nsk unshare -u /bin/busybox env";

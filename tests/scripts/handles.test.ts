@@ -1,0 +1,182 @@
+// What a script has started does not outlive it, in whatever way it ends, and it is told what that was.
+
+import { afterAll, beforeAll, describe, expect } from "bun:test";
+import { existsSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { testNeeding } from "../support/needs.ts";
+import { nsk } from "../support/nsk.ts";
+
+const rooted = testNeeding(nsk, "root");
+let directory: string;
+beforeAll(() => void (directory = mkdtempSync(join(tmpdir(), "nsk-handles-"))));
+afterAll(() => rmSync(directory, { recursive: true }));
+
+let count = 0;
+
+/** Runs a script that prints the ids of what it starts, on a line of their own, and waits for its end. */
+const runScript = async (code: string, interrupt?: NodeJS.Signals) => {
+  const file = join(directory, `${++count}.ts`);
+  writeFileSync(
+    file,
+    `import { cgroup, run, spawn } from "nsk";\nconst say = (...words: unknown[]) => process.stdout.write(words.join(" ") + "\\n");\n${code}`,
+  );
+  const child = Bun.spawn([nsk, "script", file], { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+  let stdout = "";
+  for await (const chunk of child.stdout) {
+    stdout += new TextDecoder().decode(chunk);
+    if (interrupt && stdout.endsWith("\n")) child.kill(interrupt);
+  }
+  await child.exited;
+  return {
+    status: child.exitCode,
+    signal: child.signalCode,
+    words: stdout.trim().split(/\s+/),
+    stderr: await child.stderr.text(),
+  };
+};
+
+/** Whether a process is there and not only waiting to be reaped. */
+const lives = (pid: string): boolean => {
+  try {
+    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
+  } catch {
+    return false;
+  }
+};
+
+/** The kernel ends the children of what was killed a moment later. */
+const isGone = async (pid: string): Promise<boolean> => {
+  const patience = Date.now() + 20_000;
+  while (lives(pid) && Date.now() < patience) await Bun.sleep(5);
+  return !lives(pid);
+};
+
+/** Two programs, one with namespaces and somebody who waits for it, and a group with a third one in it. */
+const START = `
+const group = cgroup("nsk-handles-" + process.pid, ["pids"]).create();
+const plain = spawn(["sleep", "1000"]);
+const waited = spawn(["sleep", "1001"], { namespaces: ["pid", "uts"], limits: { pids: 9 } });
+const inside = spawn(["sleep", "1002"], { cgroups: [group] });
+const children = async () => {
+  for (;;) {
+    const { stdout } = await run(["pgrep", "-P", String(waited.pid)]);
+    if (stdout && group.processes().length === 1) return stdout.trim();
+  }
+};
+const ids = [plain.pid, waited.pid, await children(), inside.pid];
+say(...group.directories, ...ids);
+`;
+
+const expectNothingLeft = async (words: readonly string[], stderr: string): Promise<void> => {
+  const [group, ...pids] = words;
+  expect(pids.length).toBe(4);
+  for (const pid of pids) expect([pid, await isGone(pid)]).toEqual([pid, true]);
+  expect(existsSync(group!)).toBe(false);
+  const name = group!.slice(group!.lastIndexOf("/") + 1);
+  expect(stderr).toContain(`nsk: the script ends: ended process ${pids[0]} (sleep 1000)\n`);
+  expect(stderr).toContain(`nsk: the script ends: ended process ${pids[1]} (sleep 1001)\n`);
+  expect(stderr).toContain(`nsk: the script ends: ended the control group ${name}\n`);
+};
+
+describe("all is ended, removed and told when the script", () => {
+  for (const [how, code, expected] of [
+    ["ends", "", { status: 0, signal: null }],
+    ["throws", 'throw new Error("mine");', { status: 1, signal: null }],
+    [
+      "rejects",
+      'void Promise.reject(new Error("mine")); await Bun.sleep(100_000);',
+      { status: 1, signal: null },
+    ],
+    ["calls process.exit", "process.exit(5);", { status: 5, signal: null }],
+  ] as const)
+    rooted(
+      how,
+      async () => {
+        const ran = await runScript(`${START}${code}`);
+        expect(ran).toMatchObject(expected);
+        await expectNothingLeft(ran.words, ran.stderr);
+      },
+      60_000,
+    );
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const)
+    rooted(
+      `is sent ${signal}`,
+      async () => {
+        const ran = await runScript(`${START}await plain.exited;`, signal);
+        expect(ran).toMatchObject({ status: null, signal });
+        await expectNothingLeft(ran.words, ran.stderr);
+      },
+      60_000,
+    );
+});
+
+rooted(
+  "processes end also with a script that is killed by SIGKILL",
+  async () => {
+    // A limit's group stays then, because who would have removed it was ended, too.
+    const ran = await runScript(`${START.replace("limits: { pids: 9 }", "")}await plain.exited;`, "SIGKILL");
+    expect(ran).toMatchObject({ signal: "SIGKILL", stderr: "" });
+    const [group, ...pids] = ran.words;
+    for (const pid of pids) expect([pid, await isGone(pid)]).toEqual([pid, true]);
+    // Nobody was left who could have removed it.
+    rmdirSync(group!);
+  },
+  60_000,
+);
+
+rooted("a script that handles a signal itself goes on", async () => {
+  const ran = await runScript(
+    `process.on("SIGTERM", async () => { child.kill(); say("ended", (await child.exited).signal); });
+const child = spawn(["sleep", "1000"]);
+const ended = child.exited;
+say(child.pid);
+await ended;`,
+    "SIGTERM",
+  );
+  expect(ran).toMatchObject({ status: 0, stderr: "" });
+  expect(ran.words.slice(1)).toEqual(["ended", "15"]);
+});
+
+rooted("what is detached lives on, and nothing is told of it", async () => {
+  const ran = await runScript(
+    'const child = spawn(["sleep", "1000"], { detached: true, stdout: "ignore", stderr: "ignore" });\nsay(child.pid);',
+  );
+  expect(ran).toMatchObject({ status: 0, stderr: "" });
+  const pid = Number(ran.words[0]);
+  try {
+    expect(lives(String(pid))).toBe(true);
+  } finally {
+    process.kill(pid, "SIGKILL");
+  }
+});
+
+rooted("leaving an await using block ends the program and removes the group, without a word", async () => {
+  const ran = await runScript(`
+let directories: readonly string[];
+{
+  await using group = cgroup("nsk-handles-using-" + process.pid, ["pids"]).create();
+  directories = group.directories;
+  await using child = spawn(["sleep", "1000"], { cgroups: [group] });
+  say(child.pid, ...directories);
+}`);
+  expect(ran).toMatchObject({ status: 0, stderr: "" });
+  const [pid, group] = ran.words;
+  expect(await isGone(pid!)).toBe(true);
+  expect(existsSync(group!)).toBe(false);
+});
+
+rooted("a group that was there before stays", async () => {
+  const name = `nsk-handles-there-${process.pid}`;
+  const made = Bun.spawnSync([nsk, "cgcreate", "-g", `pids:${name}`]);
+  expect(made.exitCode).toBe(0);
+  try {
+    const ran = await runScript(
+      `const group = cgroup("${name}", ["pids"]).create();\nsay(...group.directories);`,
+    );
+    expect(ran).toMatchObject({ status: 0, stderr: "" });
+    expect(existsSync(ran.words[0]!)).toBe(true);
+  } finally {
+    Bun.spawnSync([nsk, "cgdelete", `pids:${name}`]);
+  }
+});
