@@ -146,6 +146,23 @@ export const runBoth = (words: readonly string[], it: Case = {}): { libcgroup: O
   return { libcgroup: runIn("libcgroup", words, it, name), nsk: runIn("nsk", words, it, name) };
 };
 
+/**
+ * Both outcomes, libcgroup's again while they are not alike: it goes through all groups of the machine, and stumbles over
+ * one that another test removes meanwhile.
+ */
+export const runAlike = (
+  words: readonly string[],
+  it: Case,
+  name: string,
+  alike: (libcgroup: Outcome, nsk: Outcome) => boolean,
+): { libcgroup: Outcome; nsk: Outcome } => {
+  const nsk = runIn("nsk", words, it, name);
+  let libcgroup = runIn("libcgroup", words, it, name);
+  for (let again = 0; again < 5 && !alike(libcgroup, nsk); again++)
+    libcgroup = runIn("libcgroup", words, it, name);
+  return { libcgroup, nsk };
+};
+
 const reason = cannotCompare();
 
 /** A test that runs where both tools can. */
@@ -168,7 +185,13 @@ export const expectFailure = (stderr: string, tool: string): void => {
 /** The same command line does the same and ends the same; `%` is the test's name. */
 export const same = (title: string, words: string[], it: Case = {}): void =>
   live(`${words.join(" ")}${title && `: ${title}`}`, () => {
-    const { libcgroup, nsk } = runBoth(words, it);
+    const { libcgroup, nsk } = runAlike(
+      words,
+      it,
+      uniqueName(),
+      (theirs, ours) =>
+        theirs.status === ours.status && (ours.stderr !== "" || theirs.stdout === ours.stdout),
+    );
     expect(nsk.status).toBe(libcgroup.status);
     // Some of libcgroup's messages go to stdout.
     expect(nsk.stdout).toBe(nsk.stderr ? "" : libcgroup.stdout);
