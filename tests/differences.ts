@@ -183,6 +183,16 @@ export const differences = {
     what: "the words of error messages, and a hint",
     reason: "an error names the step of the plan that failed, as --explain prints it",
   },
+  "unshare-large-id": {
+    tool: "unshare",
+    what: "an id above 4294967294 is refused; util-linux 2.38 cuts it to 32 bits, which makes 4294967296 root, and takes 4294967295 for none",
+    reason: "a mistyped id must not be another user",
+  },
+  "unshare-last-counts": {
+    tool: "unshare",
+    what: "of an option that is repeated only the last value is looked at; util-linux 2.38 refuses an earlier one that is wrong",
+    reason: "what does not count cannot be wrong",
+  },
   "unshare-setgroups": {
     tool: "unshare",
     what: "--setgroups=deny goes with -r, -c and --map-group; util-linux 2.38 says that writing setgroups is not permitted",

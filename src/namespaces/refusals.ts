@@ -116,7 +116,7 @@ export const enterHints = (host: Host, of: readonly Kind[]): Hints => ({
     host.euid === 0
       ? "root has no CAP_SYS_ADMIN in the user namespace that it belongs to, or may not trace the process: ls -l /proc/PID/ns tells"
       : of.includes("user")
-        ? "only who made a user namespace, or root, enters it"
+        ? `only who made a user namespace, or root, enters it${of.length > 1 ? ", and of the others those that belong to it: name these alone, -U -m say" : ""}`
         : "only root may do this; who made the user namespace that it belongs to enters that, too: add --user --preserve-credentials",
   [errno("EINVAL")]: of.includes("user")
     ? "this process is in that user namespace already, or it is no user namespace"

@@ -93,6 +93,19 @@ describe("ids", () => {
     expect([theirs.status, ours.status]).toEqual([1, 0]);
     expect(ours.stdout).toEndWith("deny\n");
   });
+  live(`an id that is too large (${difference("unshare-large-id")})`, () => {
+    for (const line of ["-S 4294967296 id -u", "--map-user=4294967295 true"]) {
+      const { theirs, ours } = both(line, {});
+      expect([theirs.status, ours.status]).toEqual([0, 1]);
+      expect(ours.stderr).toContain("failed to parse uid: '429496729");
+    }
+  });
+  live(`a wrong value and then a right one (${difference("unshare-last-counts")})`, () => {
+    for (const line of ["-S x -S 0 true", "--kill-child=FOO --kill-child true"]) {
+      const { theirs, ours } = both(line, {});
+      expect([theirs.status, ours.status]).toEqual([1, 0]);
+    }
+  });
   same("-S 1", { script: MAPS });
   same("-G 1", { script: "id -u; id -g; id -G" });
   same("-S 65534 -G 65534", { script: "id -u; id -g; id -G" });

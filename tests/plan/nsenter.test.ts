@@ -437,6 +437,7 @@ describe("hints", () => {
     expect(hint("-t 7 -n true", ann, "setns", "EPERM")).toContain("--user --preserve-credentials");
     expect(hint("-t 7 -n true", root, "setns", "EPERM")).toContain("CAP_SYS_ADMIN");
     expect(hint("-t 7 -U true", ann, "setns", "EPERM")).toContain("who made");
+    expect(hint("-t 7 -a true", ann, "setns", "EPERM")).toContain("name these alone");
     expect(hint("-t 7 -U true", root, "setns", "EINVAL")).toContain("already");
     expect(hint("-u/u true", root, "setns", "EINVAL")).toContain("no namespace of that kind");
   });
