@@ -174,6 +174,18 @@ describe("a number that the other version does not know is refused, not bent to 
     });
 });
 
+test("a file of no controller is in no group that cgcreate could make by that name", () => {
+  try {
+    set(onHybrid, ["a"], "cgroup.procs=0");
+    throw new Error("it was planned");
+  } catch (error) {
+    if (!(error instanceof HostError)) throw error;
+    expect(error.hint).toBe(
+      "it would be one of cgroup v2: nsk cgcreate makes it for a controller that is there",
+    );
+  }
+});
+
 test("a part of a processor is of the period that is set with it, whichever comes first", () => {
   const steps = (...settings: string[]) => outline(set(onHybrid, ["a"], ...settings).steps);
   const written = [
