@@ -150,6 +150,9 @@ const isWithin = (path: string, directory: string): boolean =>
 export const missingGroup = (place: Pick<Place, "title" | "directory">, status: number): HostError =>
   new HostError(
     `there is no group ${place.title} (${place.directory})`,
-    `make it: nsk cgcreate -g ${place.title}`,
+    // What every group of version 2 has is no controller's, and cgcreate takes controllers.
+    place.title.startsWith("cgroup:")
+      ? "it would be one of cgroup v2: nsk cgcreate makes it for a controller that is there"
+      : `make it: nsk cgcreate -g ${place.title}`,
     status,
   );

@@ -20,15 +20,22 @@ export const inTranslationOrder = (settings: readonly Setting[]): readonly Setti
     : ordered;
 };
 
-/** As given, but for pairs that the kernel takes in one order only. `files` are the group's before anything is written. */
-export const inWriteOrder = (settings: readonly Setting[], files: Files): readonly Setting[] => {
+/** As given, but for pairs that the kernel takes in one order only. `files` are the group's before anything is written; `isLimited` tells whether a group above has a quota. */
+export const inWriteOrder = (
+  settings: readonly Setting[],
+  files: Files,
+  isLimited?: () => boolean,
+): readonly Setting[] => {
   if (settings.length < 2) return settings;
   let ordered = settings;
   for (const [first, second] of always) ordered = moveBefore(ordered, first, second);
   const quota = lastOf(settings, QUOTA);
-  const isMore = quota !== undefined && amount(quota) > amount(files.read(QUOTA) ?? "");
-  // The part of a processor in between may not be more than before and after, or the group above may not have it.
-  if (quota !== undefined && !isMore) ordered = moveBefore(ordered, QUOTA, PERIOD);
+  const [before, after] = [amount(files.read(QUOTA) ?? ""), amount(quota ?? "")];
+  // What the group has in between may be no more than a limit above allows, or else no less than a group below has. While
+  // it has no quota its period is of no account.
+  const isBetween = Number.isFinite(before) && Number.isFinite(after);
+  const quotaLeads = quota !== undefined && after > before !== (isBetween && (isLimited?.() ?? false));
+  if (quotaLeads) ordered = moveBefore(ordered, QUOTA, PERIOD);
   for (const [lower, upper] of bounded) {
     const [below, above] = [lastOf(settings, lower), lastOf(settings, upper)];
     if (below === undefined || above === undefined) continue;
@@ -36,7 +43,7 @@ export const inWriteOrder = (settings: readonly Setting[], files: Files): readon
     const rises = amount(below) > amount(files.read(upper) ?? "");
     ordered = rises ? moveBefore(ordered, upper, lower) : moveBefore(ordered, lower, upper);
   }
-  return isMore ? moveBefore(ordered, PERIOD, QUOTA) : ordered;
+  return quotaLeads ? ordered : moveBefore(ordered, PERIOD, QUOTA);
 };
 
 /**

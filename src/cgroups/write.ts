@@ -172,13 +172,20 @@ export const planSettings = (
     for (const [directory, { version, there, writes, reasons }] of batches) {
       const less = request.recursive && version === 1 ? narrowing(writes, there) : undefined;
       const losses: CallStep[] = [];
-      for (const it of inWriteOrder(writes, there))
+      for (const it of inWriteOrder(writes, there, () => isLimited(host, directory)))
         (less?.has(it) ? losses : down).push(...planSetting(host, directory, it, reasons.get(it)));
       if (losses.length) up.unshift(losses);
     }
     steps.push(...up.flat(), ...down);
   }
   return { steps, notes: [...notes] };
+};
+
+/** Whether a group above has a quota of processor time. In version 1 no group below may have a larger part. */
+const isLimited = (host: Host, directory: string): boolean => {
+  const above = directory.slice(0, directory.lastIndexOf("/"));
+  const quota = host.read(`${above}/cpu.cfs_quota_us`);
+  return quota !== undefined && (!quota.startsWith("-") || isLimited(host, above));
 };
 
 const isThere = (host: Host, directory: string, on: Draft | undefined): boolean =>

@@ -54,24 +54,6 @@ describe("writes go in the order that the kernel takes", () => {
       [`${limit}=8`, `${memsw}=9`],
     ],
     [
-      "a smaller quota before its shorter period",
-      { [quota]: "50000" },
-      [`${period}=20000`, `${quota}=10000`],
-      [`${quota}=10000`, `${period}=20000`],
-    ],
-    [
-      "a larger quota behind its longer period",
-      { [quota]: "10000" },
-      [`${quota}=50000`, `${period}=100000`],
-      [`${period}=100000`, `${quota}=50000`],
-    ],
-    [
-      "a smaller quota before its period, and behind its burst",
-      { [quota]: "50000" },
-      [`${period}=20000`, `${quota}=10000`, `${burst}=5000`],
-      [`${burst}=5000`, `${quota}=10000`, `${period}=20000`],
-    ],
-    [
       "a burst goes up behind its quota",
       { [quota]: "10" },
       [`${burst}=20`, `${quota}=30`],
@@ -121,5 +103,41 @@ describe("what takes something away from a group, which those below have to lose
   for (const [there, given, less] of rows)
     test(`${given.join(" and ")} where there is ${JSON.stringify(there)}`, () => {
       expect([...narrowing(given.map(parse), files(there))].map(show)).toEqual(less);
+    });
+});
+
+describe("quota and period, of which one is written first", () => {
+  const [less, more] = ["10000", "50000"];
+  const rows: [title: string, isLimited: boolean, there: string, given: string[], written: string[]][] = [
+    [
+      "less below a limit",
+      true,
+      more,
+      [`${period}=9`, `${quota}=${less}`],
+      [`${quota}=${less}`, `${period}=9`],
+    ],
+    [
+      "more below a limit",
+      true,
+      less,
+      [`${quota}=${more}`, `${period}=9`],
+      [`${period}=9`, `${quota}=${more}`],
+    ],
+    ["less", false, more, [`${quota}=${less}`, `${period}=9`], [`${period}=9`, `${quota}=${less}`]],
+    ["more", false, less, [`${period}=9`, `${quota}=${more}`], [`${quota}=${more}`, `${period}=9`]],
+    ["a first one", true, "-1", [`${quota}=${less}`, `${period}=9`], [`${period}=9`, `${quota}=${less}`]],
+    ["none any more", true, less, [`${period}=9`, `${quota}=-1`], [`${quota}=-1`, `${period}=9`]],
+    [
+      "less below a limit, with a burst",
+      true,
+      more,
+      [`${period}=9`, `${quota}=${less}`, `${burst}=5`],
+      [`${burst}=5`, `${quota}=${less}`, `${period}=9`],
+    ],
+  ];
+  for (const [title, isLimited, there, given, written] of rows)
+    test(title, () => {
+      const ordered = inWriteOrder(given.map(parse), files({ [quota]: there }), () => isLimited);
+      expect(ordered.map(show)).toEqual(written);
     });
 });

@@ -117,7 +117,7 @@ describe(`names of the other version (${difference("cg-translation")})`, () => {
       onHybrid,
       "a",
       ["cpu.max=50000 200000"],
-      ["/sys/fs/cgroup/cpu/a/cpu.cfs_quota_us < 50000", "/sys/fs/cgroup/cpu/a/cpu.cfs_period_us < 200000"],
+      ["/sys/fs/cgroup/cpu/a/cpu.cfs_period_us < 200000", "/sys/fs/cgroup/cpu/a/cpu.cfs_quota_us < 50000"],
       ['cpu.max=50000 200000 is cpu.cfs_quota_us "50000" and cpu.cfs_period_us "200000" on cgroup v1'],
     ],
     [
@@ -174,11 +174,23 @@ describe("a number that the other version does not know is refused, not bent to 
     });
 });
 
+test("a file of no controller is in no group that cgcreate could make by that name", () => {
+  try {
+    set(onHybrid, ["a"], "cgroup.procs=0");
+    throw new Error("it was planned");
+  } catch (error) {
+    if (!(error instanceof HostError)) throw error;
+    expect(error.hint).toBe(
+      "it would be one of cgroup v2: nsk cgcreate makes it for a controller that is there",
+    );
+  }
+});
+
 test("a part of a processor is of the period that is set with it, whichever comes first", () => {
   const steps = (...settings: string[]) => outline(set(onHybrid, ["a"], ...settings).steps);
   const written = [
-    "/sys/fs/cgroup/cpu/a/cpu.cfs_quota_us < 25000",
     "/sys/fs/cgroup/cpu/a/cpu.cfs_period_us < 50000",
+    "/sys/fs/cgroup/cpu/a/cpu.cfs_quota_us < 25000",
   ];
   expect(steps("cpu.cfs_quota_us=50%", "cpu.cfs_period_us=50000")).toEqual(written);
   expect(steps("cpu.cfs_period_us=50000", "cpu.cfs_quota_us=50%")).toEqual(written);

@@ -165,26 +165,31 @@ describe("cgset", () => {
       removeGroups(name);
     }
   });
-  live("quota and period go in the order that the limit of the group above allows", () => {
-    const name = uniqueName();
-    const run = (...words: string[]) => Bun.spawnSync([nskBinary, ...words], { stderr: "pipe" });
-    try {
-      expect(run("cgcreate", "-g", `cpu:${name}/a`).exitCode).toBe(0);
-      expect(run("cgset", "-r", "cpu.cfs_quota_us=50%", name, `${name}/a`).exitCode).toBe(0);
-      for (const [quota, period] of [
-        ["10000", "20000"],
-        ["50000", "100000"],
-        ["1000", "200000"],
-        ["25000", "50000"],
-      ]) {
-        const words = ["-r", `cpu.cfs_period_us=${period}`, "-r", `cpu.cfs_quota_us=${quota}`];
-        const { exitCode, stderr } = run("cgset", ...words, `${name}/a`);
-        expect([quota, exitCode, stderr.toString()]).toEqual([quota, 0, ""]);
+  const ways = [
+    ["the limit of the group above allows", "50%", "50%", "/a"],
+    ["what the group below has allows", "50%", "40%", ""],
+  ] as const;
+  for (const [title, above, below, changed] of ways)
+    live(`quota and period go in the order that ${title}`, () => {
+      const name = uniqueName();
+      const run = (...words: string[]) => Bun.spawnSync([nskBinary, ...words], { stderr: "pipe" });
+      try {
+        expect(run("cgcreate", "-g", `cpu:${name}/a`).exitCode).toBe(0);
+        expect(run("cgset", "-r", `cpu.cfs_quota_us=${above}`, name).exitCode).toBe(0);
+        expect(run("cgset", "-r", `cpu.max=${below} 200000`, `${name}/a`).exitCode).toBe(0);
+        for (const [quota, period] of [
+          ["10000", "20000"],
+          ["50000", "100000"],
+          ["25000", "50000"],
+        ]) {
+          const words = ["-r", `cpu.cfs_period_us=${period}`, "-r", `cpu.cfs_quota_us=${quota}`];
+          const { exitCode, stderr } = run("cgset", ...words, `${name}${changed}`);
+          expect([quota, exitCode, stderr.toString()]).toEqual([quota, 0, ""]);
+        }
+      } finally {
+        removeGroups(name);
       }
-    } finally {
-      removeGroups(name);
-    }
-  });
+    });
   same("no settings", ["cgset", "%"], group);
   same("no groups", ["cgset", "-r", "cpu.shares=512"]);
   same("nothing", ["cgset"]);
