@@ -282,5 +282,16 @@ describe("on this machine", () => {
     ]);
     expect(ran.stderr).toBe("");
     expect(JSON.parse(ran.stdout).findings[0]).toMatchObject({ id: "privileges", severity: "note" });
+    const fix = runCommand([
+      "setpriv",
+      "--reuid=12345",
+      "--regid=12345",
+      "--clear-groups",
+      nsk,
+      "doctor",
+      "--fix",
+    ]);
+    // Where there is nothing to be done, nothing is asked for.
+    expect(fix.stderr).toMatch(/^(?:nsk doctor: --fix needs root\nhint: sudo nsk doctor --fix.*\n)?$/);
   });
 });
