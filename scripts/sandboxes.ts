@@ -4,18 +4,22 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** Prints its resident memory, in KB, after each of ten parts. */
+/** So many of so many at a time. Prints its resident memory, in KB, after each of ten parts. */
 const SCRIPT = `import { readFileSync } from "node:fs";
-import { spawn } from "nsk";
+import { program, spawn } from "nsk";
 
-const count = Number(process.argv[2]);
-for (let done = 1; done <= count; done++) {
-  const child = spawn(["/bin/true"], { namespaces: ["user", "pid", "mount", "uts"], mapUser: 0 });
-  const { status } = await child.exited;
-  if (status !== 0) throw new Error(\`sandbox \${done} ended with \${status}\`);
-  if (done % (count / 10) === 0)
-    console.log(/^VmRSS:\\s+(\\d+)/m.exec(readFileSync("/proc/self/status", "utf8"))![1]);
-}
+const [count, lanes] = process.argv.slice(2).map(Number);
+const sandbox = program(["/bin/true"], { namespaces: ["user", "pid", "mount", "uts"], mapUser: 0 });
+let [begun, done] = [0, 0];
+const lane = async () => {
+  while (begun++ < count) {
+    const { status } = await spawn(sandbox).exited;
+    if (status !== 0) throw new Error(\`a sandbox ended with \${status}\`);
+    if (++done % (count / 10) === 0)
+      console.log(/^VmRSS:\\s+(\\d+)/m.exec(readFileSync("/proc/self/status", "utf8"))![1]);
+  }
+};
+await Promise.all(Array.from({ length: lanes }, lane));
 `;
 
 const LOOP = `for ((i = 0; i < $0; i++)); do
@@ -26,12 +30,15 @@ export interface Sandboxes {
   /** Seconds for {@link COUNT} of them. */
   readonly loop: readonly number[];
   readonly script: readonly number[];
+  /** {@link LANES} at a time. */
+  readonly lanes: readonly number[];
   /** KB, a tenth of {@link MANY} apart. */
   readonly memory: readonly number[];
 }
 
 export const COUNT = 1_000;
 export const MANY = 10_000;
+export const LANES = 4;
 const ROUNDS = 5;
 
 /** Turn about. */
@@ -44,11 +51,12 @@ export const measureSandboxes = (nsk: string, directory: string, env: Record<str
     if (exitCode !== 0) throw new Error(`${argv.slice(0, 3).join(" ")} failed\n${stderr}`);
     return { seconds: (performance.now() - start) / 1000, stdout: stdout.toString() };
   };
-  const [loop, script]: [number[], number[]] = [[], []];
+  const [loop, script, lanes]: [number[], number[], number[]] = [[], [], []];
   for (let round = 0; round < ROUNDS; round++) {
     loop.push(timed(["/usr/bin/bash", "-c", LOOP, String(COUNT)]).seconds);
-    script.push(timed([nsk, "script", file, String(COUNT)]).seconds);
+    script.push(timed([nsk, "script", file, String(COUNT), "1"]).seconds);
+    lanes.push(timed([nsk, "script", file, String(COUNT), String(LANES)]).seconds);
   }
-  const { stdout } = timed([nsk, "script", file, String(MANY)]);
-  return { loop, script, memory: stdout.trim().split("\n").map(Number) };
+  const { stdout } = timed([nsk, "script", file, String(MANY), String(LANES)]);
+  return { loop, script, lanes, memory: stdout.trim().split("\n").map(Number) };
 };

@@ -104,7 +104,7 @@ export interface Program extends Plan {
 export interface Circumstances {
   /** Unique: the name of its control group. */
   readonly id: string;
-  /** Ends when the process that waits for it does. */
+  /** Whether the program is ended when the process that waits for it is. */
   readonly isBound: boolean;
 }
 

@@ -48,13 +48,7 @@ export interface Spawned {
  * started.
  */
 export const spawn = (plan: Plan, options: SpawnOptions = {}): Spawned => {
-  checkPlan(plan);
-  const bound =
-    options.deathSignal === undefined
-      ? []
-      : [steps.parentDeathSignal(options.deathSignal, { onError: "ignore" })];
-  const restored: Plan = { ...plan, steps: [...bound, ...restoreSteps(callerState()), ...plan.steps] };
-  const bytes = lower(restored, arch);
+  const bytes = launcherOf(plan, options.deathSignal);
   const child = startFirst(bytes, options);
   const stream = (from: unknown): ReadableStream<Uint8Array> | undefined =>
     from instanceof ReadableStream ? from : undefined;
@@ -73,6 +67,23 @@ export const spawn = (plan: Plan, options: SpawnOptions = {}): Spawned => {
     ref: () => child.ref(),
     unref: () => child.unref(),
   };
+};
+
+/** Launchers of plans that are still at hand: one that is started again and again is written once. */
+const launchers = new WeakMap<
+  Plan,
+  { readonly deathSignal: number | undefined; readonly bytes: Uint8Array }
+>();
+
+const launcherOf = (plan: Plan, deathSignal: number | undefined): Uint8Array => {
+  const known = launchers.get(plan);
+  if (known && known.deathSignal === deathSignal) return known.bytes;
+  checkPlan(plan);
+  const bound =
+    deathSignal === undefined ? [] : [steps.parentDeathSignal(deathSignal, { onError: "ignore" })];
+  const bytes = lower({ ...plan, steps: [...bound, ...restoreSteps(callerState()), ...plan.steps] }, arch);
+  launchers.set(plan, { deathSignal, bytes });
+  return bytes;
 };
 
 /** A child of Bun's has every signal at its default and the raised limit on descriptors. */

@@ -54,6 +54,7 @@ export const commands: Readonly<Record<string, Entry>> = {
     group: "This tool",
     load: async () => (await import("../commands/install-links.ts")).installLinks,
   },
+  doctor: { group: "This tool", load: async () => (await import("../commands/doctor.ts")).doctor },
   completion: { group: "This tool", load: async () => (await import("./completion.ts")).completion },
   man: { group: "This tool", load: async () => (await import("./man.ts")).man },
   help: { group: "This tool", load: async () => (await import("./help.ts")).help },

@@ -125,6 +125,21 @@ rooted(
   60_000,
 );
 
+rooted("of a plan that was started, the program ends with who waits for it", async () => {
+  const ran = await runScript(`
+import { program } from "nsk";
+const child = spawn(program(["sh", "-c", "sleep 1000 & wait"], { namespaces: ["pid"] }));
+for (;;) {
+  const { stdout } = await run(["pgrep", "-P", String(child.pid)]);
+  if (stdout === "") continue;
+  say(child.pid, stdout.trim());
+  break;
+}`);
+  expect(ran).toMatchObject({ status: 0, stderr: expect.stringContaining("ended process") });
+  expect(ran.words.length).toBe(2);
+  for (const pid of ran.words) expect([pid, await isGone(pid)]).toEqual([pid, true]);
+});
+
 rooted("a script that handles a signal itself goes on", async () => {
   const ran = await runScript(
     `process.on("SIGTERM", async () => { child.kill(); say("ended", (await child.exited).signal); });
