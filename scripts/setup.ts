@@ -19,6 +19,7 @@ const packages = {
   hyperfine: "hyperfine",
   kmod: "depmod",
   "linux-libc-dev": "/usr/include/linux/sched.h",
+  "linux-libc-dev-armhf-cross": "/usr/arm-linux-gnueabihf/include/asm/unistd.h",
   mmdebstrap: "mmdebstrap",
   musl: "/lib/ld-musl-x86_64.so.1",
   procps: "ps",

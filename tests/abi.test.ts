@@ -104,6 +104,7 @@ describe("flags", () => {
     "linux/prctl.h",
     "linux/rtnetlink.h",
     "linux/sched.h",
+    "linux/seccomp.h",
     "linux/sockios.h",
     "linux/stat.h",
     "asm-generic/fcntl.h",

@@ -327,6 +327,11 @@ describe("run", () => {
     ["-v", `${here}:/mnt`, "true"],
     ["-v", `${here}:/a/b/c:ro`, "-v", `${scratch}/file:/a/file`, "true"],
     ["--rootfs", "/:O", "true"],
+    ["--security-opt", "no-new-privileges", "true"],
+    ["--security-opt", "no-new-privileges", "-u", "1:1", "--cap-add", "SYS_PTRACE", "true"],
+    ["--privileged", "true"],
+    ["--privileged", "-u", "1:1", "true"],
+    ["--security-opt", "seccomp=unconfined", "--cap-drop", "ALL", "true"],
   ];
   for (const words of lines) same(["run", ...words]);
   const terminal = (words: string[], around: typeof onTerminal | undefined): void =>

@@ -96,6 +96,9 @@ export const PR = {
   PR_CAP_AMBIENT_RAISE: 2,
 } as const;
 
+/** @see seccomp(2) */
+export const SECCOMP_SET_MODE_FILTER = 1;
+
 /** @see signal(7); the same on x86-64 and arm64 */
 export const SIG = {
   SIGHUP: 1,

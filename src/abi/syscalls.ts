@@ -73,6 +73,7 @@ export const syscallNumbers = {
   rt_sigaction: [13, 134],
   rt_sigprocmask: [14, 135],
   rt_sigtimedwait: [128, 137],
+  seccomp: [317, 277],
   sendmsg: [46, 211],
   setgid: [106, 144],
   setgroups: [116, 159],

@@ -34,8 +34,11 @@ const escaped = (character: string): string =>
 
 const bytesText = (value: Uint8Array): string => quote(decode(value));
 
-const fieldText = ({ value }: Field): string =>
-  typeof value !== "object" ? String(value) : "slot" in value ? value.slot : value.text;
+const fieldText = ({ value }: Field): string => {
+  if (typeof value !== "object") return String(value);
+  if ("slot" in value) return value.slot;
+  return "bytes" in value ? bytesText(value.bytes) : value.text;
+};
 
 /** `"/proc/<self>/ns/net"`: a string with a number in it that the run will know. */
 const composedText = (parts: Text): string =>

@@ -6,6 +6,7 @@ import { planLimits } from "../cgroups/limits.ts";
 import type { Config } from "../containers/config.ts";
 import { configFromFlags, parseRootfs } from "../containers/docker.ts";
 import { type Container, mayAdminister, planContainer, STATE } from "../containers/plan.ts";
+import { parseSecurity, type Security, seccompProgram } from "../containers/security.ts";
 import type { Host } from "../host/host.ts";
 import { randomBytes } from "../sys/random.ts";
 import { writeAll } from "../sys/linux.ts";
@@ -71,6 +72,23 @@ const options = {
     valueHint: "none|host",
     description: "loopback only (the default), or the host's",
   },
+  capAdd: {
+    type: "string",
+    multiple: true,
+    valueHint: "name",
+    description: "a capability that it has besides docker's, or ALL",
+  },
+  capDrop: { type: "string", multiple: true, valueHint: "name", description: "one that it has not, or ALL" },
+  privileged: {
+    type: "boolean",
+    description: "all capabilities, no filter on system calls, nothing masked or read-only: root, in short",
+  },
+  securityOpt: {
+    type: "string",
+    multiple: true,
+    valueHint: "option",
+    description: "no-new-privileges, seccomp=FILE, seccomp=unconfined, systempaths=unconfined",
+  },
   rm: { type: "boolean", description: "accepted for docker's sake: nothing is ever left" },
   ...explainOption,
 } as const;
@@ -89,7 +107,7 @@ export const run = command({
   run: async ({ options, operands, dashed, host, name }) => {
     const container = mayNameImage(options, dashed ? undefined : operands[0], host)
       ? await containerFromWords(options, operands, dashed, host, name)
-      : containerFromOptions(options, operands, host, newId(), name);
+      : await containerFromOptions(options, operands, host, newId(), name);
     const plan = planContainer(name, container, host);
     if (options.explain === undefined) {
       if (host.euid !== 0)
@@ -116,13 +134,13 @@ const refuseWithoutPrivilege = (host: Host): void => {
 const newId = (): string => randomBytes(6).toHex();
 
 /** What to run and in what, from the options. */
-export const containerFromOptions = (
+export const containerFromOptions = async (
   values: Values<typeof options>,
   operands: readonly string[],
   host: Host,
   id: string,
   name: string,
-): Container => {
+): Promise<Container> => {
   if (operands.length === 0)
     throw new UsageError("no program given", `${name} [options] [--] program [arguments]`);
   const { path, overlay } = parseRootfs(values.rootfs);
@@ -130,13 +148,9 @@ export const containerFromOptions = (
   if (kind !== "directory")
     throw new HostError(`--rootfs ${path}: ${kind === undefined ? "no such directory" : "not a directory"}`);
   const tty = wantsTerminal(values, host, name);
-  return containerOf(
-    values,
-    configFromFlags({ ...values, tty }, operands, id, host),
-    overlay ? [path] : [],
-    id,
-    host,
-  );
+  const security = parseSecurity(values);
+  const config = configFromFlags({ ...values, tty }, security, operands, id, host);
+  return containerOf(values, config, security, overlay ? [path] : [], id, host);
 };
 
 /**
@@ -166,26 +180,24 @@ const containerFromWords = async (
   const { image } = choice;
   const { flags, args } = applyImage({ ...values, rootfs: `${image.layers[0]}:O` }, image, choice.operands);
   const tty = wantsTerminal(values, host, name);
-  return containerOf(
-    values,
-    configFromFlags({ ...flags, tty }, args, id, imageHost(host, image)),
-    image.layers,
-    id,
-    host,
-  );
+  const security = parseSecurity(values);
+  const config = configFromFlags({ ...flags, tty }, security, args, id, imageHost(host, image));
+  return containerOf(values, config, security, image.layers, id, host);
 };
 
-const containerOf = (
+const containerOf = async (
   { interactive }: Values<typeof options>,
   config: Config,
+  security: Security,
   lower: readonly string[],
   id: string,
   host: Host,
-): Container => ({
+): Promise<Container> => ({
   id,
   config,
   lower,
   input: interactive,
+  filter: await seccompProgram(security, host),
   limits: planLimits(host, id, config.linux.resources),
 });
 

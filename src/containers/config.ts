@@ -2,6 +2,8 @@
 // @see https://github.com/opencontainers/runtime-spec/blob/main/config.md
 
 import type { Limits } from "../cgroups/limits.ts";
+import type { Architecture } from "./seccomp/calls.ts";
+import type { SeccompAction } from "./seccomp/compile.ts";
 
 export interface Config {
   readonly process: Process;
@@ -21,6 +23,8 @@ export interface Process {
   readonly cwd: string;
   /** By name, e.g. `CAP_CHOWN`: the bounding, permitted and effective set. The inheritable and ambient are empty. */
   readonly capabilities: readonly string[];
+  /** No program inside gains privileges by its setuid bit or file capabilities. @see PR_SET_NO_NEW_PRIVS(2const) */
+  readonly noNewPrivileges: boolean;
 }
 
 export interface Root {
@@ -46,6 +50,36 @@ export interface Linux {
   readonly readonlyPaths: readonly string[];
   readonly devices: readonly Device[];
 }
+
+/** Which system calls programs may make. @see seccomp(2) */
+export interface Seccomp {
+  /** What becomes of a call that no rule names. */
+  readonly defaultAction: SeccompAction;
+  /** The error number of an SCMP_ACT_ERRNO; EPERM unless given. */
+  readonly defaultErrnoRet?: number | undefined;
+  /** A program of any other kind ends at its first call. */
+  readonly architectures: readonly Architecture[];
+  readonly syscalls: readonly SeccompRule[];
+}
+
+export interface SeccompRule {
+  readonly names: readonly string[];
+  readonly action: SeccompAction;
+  readonly errnoRet?: number | undefined;
+  /** Conditions that must all hold. */
+  readonly args: readonly SeccompArgument[];
+}
+
+export interface SeccompArgument {
+  /** 0 to 5. */
+  readonly index: number;
+  readonly value: bigint;
+  /** Of SCMP_CMP_MASKED_EQ: what is left of the argument when `value` is the mask. */
+  readonly valueTwo: bigint;
+  readonly op: SeccompOperator;
+}
+
+export type SeccompOperator = `SCMP_CMP_${"NE" | "LT" | "LE" | "EQ" | "GE" | "GT" | "MASKED_EQ"}`;
 
 /** A character device. @see mknod(2) */
 export interface Device {

@@ -47,6 +47,13 @@ export const MOUNTS: readonly Mount[] = [
   { destination: "/sys", source: "sysfs", type: "sysfs", options: ["nosuid", "noexec", "nodev", "ro"] },
 ];
 
+export const CGROUP_MOUNT: Mount = {
+  destination: "/sys/fs/cgroup",
+  source: "cgroup",
+  type: "cgroup",
+  options: ["nosuid", "noexec", "nodev", "ro"],
+};
+
 const device = (path: string, major: number, minor: number): Device => ({
   path,
   major,

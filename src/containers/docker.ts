@@ -5,7 +5,8 @@ import type { Limits } from "../cgroups/limits.ts";
 import { parseGroup, parseId, parsePasswd } from "../host/accounts.ts";
 import type { Host } from "../host/host.ts";
 import type { Config, Linux, Mount, Process } from "./config.ts";
-import { CAPABILITIES, DEVICES, MASKED_PATHS, MOUNTS, READONLY_PATHS } from "./defaults.ts";
+import { CGROUP_MOUNT, DEVICES, MASKED_PATHS, MOUNTS, READONLY_PATHS } from "./defaults.ts";
+import type { Security } from "./security.ts";
 
 /** `nsk run`'s options. @see docker-run(1) */
 export interface Flags {
@@ -23,10 +24,17 @@ export interface Flags {
   readonly volume: readonly string[];
   readonly tty: boolean;
   readonly network?: string | undefined;
+  readonly privileged: boolean;
 }
 
 /** A config for `args`. Throws {@link UsageError} for a value that makes no sense. */
-export const configFromFlags = (flags: Flags, args: readonly string[], id: string, host: Host): Config => {
+export const configFromFlags = (
+  flags: Flags,
+  security: Security,
+  args: readonly string[],
+  id: string,
+  host: Host,
+): Config => {
   const network = flags.network ?? "none";
   if (network !== "none" && network !== "host")
     throw new UsageError(`--network ${network}: nsk run has none (loopback only) and host`);
@@ -42,29 +50,30 @@ export const configFromFlags = (flags: Flags, args: readonly string[], id: strin
       args,
       env: environment(flags, hostname, user.home, host),
       cwd: parseWorkdir(flags.workdir),
-      capabilities: CAPABILITIES,
+      capabilities: security.capabilities,
+      noNewPrivileges: security.noNewPrivileges,
     },
     root: { path, readonly: flags.readOnly },
     hostname,
     mounts: [
-      ...MOUNTS,
-      {
-        destination: "/sys/fs/cgroup",
-        source: "cgroup",
-        type: "cgroup",
-        options: ["nosuid", "noexec", "nodev", "ro"],
-      },
+      ...(flags.privileged ? MOUNTS.map(writable) : MOUNTS),
+      flags.privileged ? writable(CGROUP_MOUNT) : CGROUP_MOUNT,
       ...flags.volume.map(parseVolume),
     ],
     linux: {
       namespaces: namespaces(network),
       resources: parseResources(flags),
-      maskedPaths: MASKED_PATHS,
-      readonlyPaths: READONLY_PATHS,
+      maskedPaths: security.protectsPaths ? MASKED_PATHS : [],
+      readonlyPaths: security.protectsPaths ? READONLY_PATHS : [],
       devices: DEVICES,
     },
   };
 };
+
+const writable = (mount: Mount): Mount => ({
+  ...mount,
+  options: mount.options.filter((option) => option !== "ro"),
+});
 
 const namespaces = (network: "none" | "host"): Linux["namespaces"] =>
   network === "host"

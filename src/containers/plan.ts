@@ -29,6 +29,8 @@ export interface Container {
   readonly lower: readonly string[];
   /** The caller's standard input is the container's; otherwise it reads nothing. */
   readonly input: boolean;
+  /** The program that decides over its system calls (compileSeccomp); undefined for none. */
+  readonly filter: Uint8Array | undefined;
   /** The control groups of its limits. */
   readonly limits: LimitsPlan;
 }
@@ -160,12 +162,13 @@ const child = (container: Container, host: Host): Step[] => {
     ...protections(linux, host),
     ...(config.root.readonly ? [remountReadonly("/", MS.MS_NODEV)] : []),
     ...standardInput(container),
-    ...privileges(config, host),
+    ...identity(container, host),
     ...workingDirectory(process.cwd, config.root.readonly),
     steps.parentDeathSignal(SIG.SIGKILL, { reason: "again: a change of user has cleared it" }),
     steps.restoreUmask(slot("umask")),
     steps.restoreSignals(mask),
     steps.closeFrom(3, { reason: "no descriptor of the host gets in" }),
+    ...confinement(container, host),
     {
       kind: "exec",
       program: process.args[0]!,
@@ -404,24 +407,58 @@ const standardInput = ({ config, input }: Container): CallStep[] => {
   return input ? [] : steps.readNothing();
 };
 
-/** Least privilege, in the one order that works: what root may drop is dropped while it is still root. */
-const privileges = ({ process }: Config, host: Host): CallStep[] => {
+/** The user, and what no program inside can gain: what root may drop is dropped while it is still root. */
+const identity = (container: Container, host: Host): CallStep[] => {
+  const { process } = container.config;
   const { uid, gid, additionalGids } = process.user;
   const last = Number(host.read("/proc/sys/kernel/cap_last_cap") ?? CAP.CAP_CHECKPOINT_RESTORE);
+  const out: CallStep[] = [];
+  const drop = (bit: number, name: string): void => {
+    const reason = "no program inside can gain these again";
+    out.push(steps.dropFromBoundingSet(bit, name, out.length ? {} : { reason }));
+  };
+  let name: keyof typeof CAP;
+  for (name in CAP) if (CAP[name] <= last && !process.capabilities.includes(name)) drop(CAP[name], name);
+  // A newer kernel's, which have no names here.
+  for (let bit = CAP.CAP_CHECKPOINT_RESTORE + 1; bit <= last; bit++) drop(bit, `0x${bit.toString(16)}`);
+  out.push(steps.setgroups(additionalGids), steps.setgid(gid));
+  const filters = needsPrivilegeToFilter(container) && uid !== 0;
+  if (filters) out.push(steps.keepCapabilities({ reason: "the filter below takes one of them" }));
+  out.push(steps.setuid(uid));
+  if (filters) out.push(steps.setCapabilities(["CAP_SYS_ADMIN"], { reason: "this one, and until then" }));
+  return out;
+};
+
+/** Who has not promised to gain nothing needs CAP_SYS_ADMIN for a filter. @see seccomp(2) */
+const needsPrivilegeToFilter = ({ filter, config }: Container): boolean =>
+  filter !== undefined && !config.process.noNewPrivileges;
+
+/**
+ * The filter and the capabilities, as late as can be: a filter that knows nothing of nsk sees two calls of it at most,
+ * capset(2) and execve(2).
+ */
+const confinement = (container: Container, host: Host): CallStep[] => {
+  const { filter, config } = container;
+  const { user, capabilities, noNewPrivileges } = config.process;
   const own = permitted(host);
-  const dropped: CallStep[] = [];
   const kept: (keyof typeof CAP)[] = [];
   let name: keyof typeof CAP;
-  for (name in CAP) {
-    const bit = CAP[name];
-    if (!process.capabilities.includes(name)) {
-      const reason = "no program inside can gain these again";
-      if (bit <= last) dropped.push(steps.dropFromBoundingSet(bit, name, dropped.length ? {} : { reason }));
-    } else if (inSet(own, bit)) kept.push(name);
-  }
-  const rest = [steps.setgroups(additionalGids), steps.setgid(gid), steps.setuid(uid)];
-  if (uid === 0) rest.push(steps.setCapabilities(kept, { reason: "and root itself has only what is left" }));
-  return [...dropped, ...rest];
+  if (user.uid === 0)
+    for (name in CAP) if (capabilities.includes(name) && inSet(own, CAP[name])) kept.push(name);
+  const reason = "the program has these, and none that it could hand on unseen";
+  const out = [steps.setCapabilities(kept, { reason })];
+  if (noNewPrivileges)
+    out.push(steps.noNewPrivileges({ reason: "no setuid bit and no file capability counts any more" }));
+  if (filter === undefined) return out;
+  const filtering = steps.filterCalls(filter, {
+    reason: "from here on system calls that containers do not need fail",
+    hints: {
+      [errno("EINVAL")]: "this kernel has no filters: --security-opt seccomp=unconfined goes without",
+    },
+  });
+  if (noNewPrivileges) out.push(filtering);
+  else out.unshift(filtering);
+  return out;
 };
 
 /**

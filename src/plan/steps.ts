@@ -21,6 +21,7 @@ import {
   PR,
   RLIMIT_NOFILE,
   S,
+  SECCOMP_SET_MODE_FILTER,
   SIG_SETMASK,
   signalMask,
   signalName,
@@ -524,6 +525,46 @@ export const setCapabilities = (names: readonly (keyof typeof CAP)[], about?: Ab
       },
     ],
     "set the capabilities",
+    about,
+  );
+};
+
+/** `prctl(PR_SET_KEEPCAPS, 1)`: a change of user leaves the permitted set as it is. @see PR_SET_KEEPCAPS(2const) */
+export const keepCapabilities = (about?: About): CallStep =>
+  call("prctl", [int(PR.PR_SET_KEEPCAPS, "PR_SET_KEEPCAPS"), int(1)], "keep capabilities", about);
+
+/** `prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)`. @see PR_SET_NO_NEW_PRIVS(2const) */
+export const noNewPrivileges = (about?: About): CallStep =>
+  call(
+    "prctl",
+    [int(PR.PR_SET_NO_NEW_PRIVS, "PR_SET_NO_NEW_PRIVS"), int(1), int(0), int(0), int(0)],
+    "set no_new_privs",
+    about,
+  );
+
+/**
+ * `seccomp(SECCOMP_SET_MODE_FILTER, 0, {len, filter})`: this process and all that it starts make the calls that the
+ * program lets through. EACCES without CAP_SYS_ADMIN or no_new_privs, EINVAL where the kernel has no filters.
+ * @see seccomp(2)
+ */
+export const filterCalls = (program: Uint8Array, about?: About): CallStep => {
+  const count = program.length / 8; // struct sock_filter
+  return call(
+    "seccomp",
+    [
+      int(SECCOMP_SET_MODE_FILTER, "SECCOMP_SET_MODE_FILTER"),
+      int(0),
+      {
+        type: "struct",
+        // struct sock_fprog { unsigned short len; struct sock_filter *filter; }
+        fields: [
+          { size: 8, value: count },
+          { size: 8, value: { bytes: program } },
+        ],
+        text: `{len=${count}, filter=[...]}`,
+      },
+    ],
+    "filter system calls",
     about,
   );
 };

@@ -3,6 +3,7 @@
 
 import { afterAll, describe, expect, test } from "bun:test";
 import {
+  chmodSync,
   copyFileSync,
   existsSync,
   mkdirSync,
@@ -16,7 +17,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { testNeeding } from "../support/needs.ts";
-import { nsk, type Ran, runNsk } from "../support/nsk.ts";
+import { nsk, type Ran, runCommand, runNsk } from "../support/nsk.ts";
 
 const live = testNeeding("root");
 const withBusybox = testNeeding("root", "busybox");
@@ -218,6 +219,69 @@ describe("the program", () => {
     const user = capabilities("grep ^Cap /proc/self/status", "-u", "1000");
     expect(user).toEqual({ ...root, CapPrm: "0000000000000000", CapEff: "0000000000000000" });
   });
+  describe("has the capabilities that --cap-add and --cap-drop say, by docker's rule", () => {
+    const DOCKER = 0xa00425fbn;
+    const bit = (n: number): bigint => 1n << BigInt(n);
+    const all = BigInt(`0x${/CapPrm:\t(\w+)/.exec(readFileSync("/proc/self/status", "utf8"))![1]!}`);
+    const rows: readonly (readonly [options: string, expected: bigint])[] = [
+      ["--cap-drop all", 0n],
+      ["--cap-drop ALL --cap-add net_raw", bit(13)],
+      ["--cap-add SYS_ADMIN", DOCKER | bit(21)],
+      ["--cap-add CAP_SYS_ADMIN --cap-drop chown", (DOCKER | bit(21)) & ~bit(0)],
+      ["--cap-drop chown --cap-add chown", DOCKER],
+      ["--cap-add all", all],
+      ["--cap-add all --cap-drop sys_admin --cap-drop chown", all & ~bit(21) & ~bit(0)],
+      ["--privileged", all],
+    ];
+    for (const [options, expected] of rows)
+      live(options, () => {
+        const status = output("grep -E 'Cap(Eff|Bnd|Inh)' /proc/self/status", ...options.split(" "));
+        const hex = expected.toString(16).padStart(16, "0");
+        expect(status).toMatch(new RegExp(`^CapInh:\\t0{16}\nCapEff:\\t${hex}\nCapBnd:\\t`));
+      });
+  });
+  testNeeding("root", "setpriv")(
+    "has none of the caller's inheritable and ambient ones (CVE-2022-29162)",
+    () => {
+      const with_ = ["setpriv", "--inh-caps", "+net_raw,+chown", "--ambient-caps", "+net_raw,+chown"];
+      for (const user of ["0", "1000"]) {
+        const words = [
+          ...with_,
+          nsk,
+          "run",
+          "-u",
+          user,
+          "--",
+          "grep",
+          "-E",
+          "Cap(Inh|Amb)",
+          "/proc/self/status",
+        ];
+        expect(runCommand(words)).toMatchObject({
+          status: 0,
+          stdout: "CapInh:\t0000000000000000\nCapAmb:\t0000000000000000\n",
+        });
+      }
+    },
+  );
+  testNeeding("root", "setpriv")("gains nothing by a setuid bit with no-new-privileges", () => {
+    const root = mkdtempSync(join(scratch, "suid-"));
+    chmodSync(root, 0o755);
+    copyFileSync("/usr/bin/id", join(root, "id"));
+    chmodSync(join(root, "id"), 0o4755);
+    const user = (...options: string[]): string =>
+      output("/suid/id -u", "-u", "1000", "-v", `${root}:/suid`, ...options);
+    expect(user()).toBe("0\n");
+    expect(user("--security-opt", "no-new-privileges")).toBe("1000\n");
+    expect(user("--security-opt", "no-new-privileges:false")).toBe("0\n");
+  });
+  live("has all of /proc and /sys with --privileged, and with systempaths=unconfined all of /proc", () => {
+    const mounts = (...options: string[]): string => output("cut -d' ' -f2,4 /proc/self/mounts", ...options);
+    expect(mounts()).toMatch(/^\/sys ro,.*\n[^]*^\/proc\/sys ro,/m);
+    for (const options of [["--privileged"], ["--security-opt", "systempaths=unconfined"]])
+      expect(mounts(...options)).not.toContain("/proc/");
+    expect(mounts("--privileged")).toMatch(/^\/sys rw,/m);
+  });
   live("has descriptors 0, 1 and 2 and no other", () => {
     const ran = Bun.spawnSync([
       "sh",
@@ -358,6 +422,20 @@ describe("bad input is one line, 125, and nothing is made", () => {
     [
       ["run", "-u", "nsk-nobody", "true"],
       "nsk run: unable to find user nsk-nobody: no matching entries in the container's /etc/passwd",
+    ],
+    [["run", "--cap-add", "sys_nothing", "true"], "nsk run: invalid capability: 'sys_nothing'"],
+    [
+      ["run", "--security-opt", "seccomp=/nsk-nope", "true"],
+      "nsk run: seccomp profile /nsk-nope: it is not there or cannot be read",
+    ],
+    [["run", "--security-opt", "seccomp=/etc/passwd", "true"], "nsk run: seccomp profile: it is no JSON"],
+    [
+      ["run", "--security-opt", "apparmor=mine", "true"],
+      "nsk run: --security-opt apparmor=mine: nsk has neither AppArmor's profiles nor SELinux's labels",
+    ],
+    [
+      ["run", "--security-opt", "no-new-privileges=maybe", "true"],
+      "nsk run: invalid --security-opt 'no-new-privileges=maybe': true or false",
     ],
     [["run", "--rootfs", "/nsk-nope", "true"], "nsk run: --rootfs /nsk-nope: no such directory"],
     [["run", "--rootfs", "/etc/passwd", "true"], "nsk run: --rootfs /etc/passwd: not a directory"],

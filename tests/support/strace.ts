@@ -17,6 +17,7 @@
 // 10. strace has no names for the flags of the ioctl TIOCGPTPEER.
 // 11. A call that is explained with `only if NAME < 0` is made only when the call that fills NAME has failed.
 // 12. `<name>` in a string, `name.st_uid` and `permitted` stand for numbers that an earlier call has left.
+// 13. The program of a seccomp(2) filter is not written out in `--explain`, its length is.
 
 /** One call. Arguments are as printed, less what is in the list above. */
 export interface Call {
@@ -294,7 +295,7 @@ export const sideBySide = (
       if (child) children.push([child, seen?.result ?? "?", new Names(names)]);
     });
     for (const call of traced)
-      out.traced.push(lineOf(call.name === "wait4" ? call : { ...call, result: undefined }));
+      out.traced.push(lineOf(call.name === "wait4" ? call : { ...withoutProgram(call), result: undefined }));
     for (const [child, childPid, known] of children) {
       out.explained.push("-- a child");
       out.traced.push("-- a child");
@@ -304,6 +305,12 @@ export const sideBySide = (
   walk(parseExplained(withId(explained, trace)), beforeLauncher(trace).pid, new Names());
   return out;
 };
+
+/** The program of a filter is cut out (13). */
+const withoutProgram = (call: Call): Call =>
+  call.name === "seccomp"
+    ? { ...call, args: call.args.map((arg) => arg.replace(/filter=\[.*\]/, "filter=[...]")) }
+    : call;
 
 /** Candidates behind the program that was found are left out (3). */
 const withoutUntried = (calls: readonly Call[], traced: readonly Call[]): Call[] => {
