@@ -1,11 +1,10 @@
 // Filters on system calls: the programs that nsk writes, run by an interpreter here and by the kernel, beside what the
 // rules say, docker's default filter, and runc with the same profile.
 
-import { describe, expect, test } from "bun:test";
+import { afterAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll } from "bun:test";
 import { errno } from "../../src/abi/errno.ts";
 import { syscallNumbers } from "../../src/abi/syscalls.ts";
 import type { Seccomp, SeccompArgument, SeccompRule } from "../../src/containers/config.ts";
@@ -16,7 +15,7 @@ import { dockerSeccomp } from "../../src/containers/seccomp/docker.ts";
 import { parseSeccompProfile } from "../../src/containers/seccomp/profile.ts";
 import { fixtureHost } from "../../src/host/fixture.ts";
 import { type Question, runProgram } from "../support/bpf.ts";
-import { needs, testNeeding } from "../support/needs.ts";
+import { testNeeding } from "../support/needs.ts";
 import { type Ran, runCommand, runNsk } from "../support/nsk.ts";
 import { random } from "../support/random.ts";
 
