@@ -96,6 +96,15 @@ export const PR = {
   PR_CAP_AMBIENT_RAISE: 2,
 } as const;
 
+/** @see bpf(2) */
+export const BPF = {
+  BPF_PROG_LOAD: 5,
+  BPF_PROG_ATTACH: 8,
+  BPF_PROG_TYPE_CGROUP_DEVICE: 15,
+  BPF_CGROUP_DEVICE: 6,
+  BPF_F_ALLOW_MULTI: 2,
+} as const;
+
 /** @see seccomp(2) */
 export const SECCOMP_SET_MODE_FILTER = 1;
 

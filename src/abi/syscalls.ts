@@ -5,6 +5,7 @@ export type Arch = "x64" | "arm64";
 /** `[x86-64, arm64]`; only calls that both have are here, so a plan means the same on each. */
 export const syscallNumbers = {
   bind: [49, 200],
+  bpf: [321, 280],
   capget: [125, 90],
   capset: [126, 91],
   chdir: [80, 49],

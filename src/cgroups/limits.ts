@@ -7,6 +7,7 @@ import type { CallStep } from "../plan/call.ts";
 import type { Notice } from "../plan/plan.ts";
 import { readCounts, rmdir, writeFile } from "../plan/steps.ts";
 import { draft, planGroup } from "./create.ts";
+import { type DeviceRule, locateDeviceFilter, planDevices } from "./devices.ts";
 import { groupDirectory, type Place } from "./groups.ts";
 import { type Hierarchies, type Hierarchy, locate, readHierarchies } from "./hierarchies.ts";
 import { planJoin } from "./join.ts";
@@ -29,6 +30,8 @@ export interface Limits {
   readonly memory?: number | undefined;
   /** Processes and threads; 0 and less is no limit. */
   readonly pids?: number | undefined;
+  /** Which devices it may make and open; nothing is filtered where the host cannot do it. */
+  readonly devices?: readonly DeviceRule[] | undefined;
 }
 
 /** The steps of a container's life that have to do with its groups. */
@@ -45,6 +48,8 @@ export interface LimitsPlan {
   readonly notices: readonly Notice[];
   /** Removes the groups when all their processes have ended. */
   readonly remove: readonly CallStep[];
+  /** Whether `devices` is held to. */
+  readonly filtersDevices: boolean;
 }
 
 /** docker's status for a failure that is not the program's. */
@@ -55,27 +60,30 @@ const FAILURE = 125;
  * there is nothing to do. Throws HostError where no controller for a limit is mounted.
  */
 export const planLimits = (host: Host, name: string, limits: Limits): LimitsPlan => {
-  if (!parts.some((part) => part.given(limits)))
-    return { hierarchies: [], groups: [], create: [], join: [], notices: [], remove: [] };
+  const { devices } = limits;
+  let isLimited = false;
+  for (const part of parts) if (part.given(limits)) isLimited = true;
+  if (!isLimited && !devices) return NOTHING;
   const hierarchies = readHierarchies(host);
+  const filter = devices && locateDeviceFilter(host, hierarchies);
   const wanted = parts.flatMap((part) =>
     part.given(limits) ? [{ ...part, ...find(host, hierarchies, part.controller) }] : [],
   );
   const places = new Map<Hierarchy, Place>();
   for (const { hierarchy, controller } of wanted) {
-    const controllers = [...(places.get(hierarchy)?.controllers ?? []), controller];
-    const directory = groupDirectory(hierarchy, `nsk-${name}`);
-    places.set(hierarchy, {
-      hierarchy,
-      directory,
-      controllers: [...new Set(controllers)],
-      title: `${controllers.join(",")}:nsk-${name}`,
-    });
+    places.set(hierarchy, placeFor(name, hierarchy, places.get(hierarchy), controller));
+  }
+  if (filter) {
+    const { hierarchy, controller } = filter;
+    places.set(hierarchy, placeFor(name, hierarchy, places.get(hierarchy), controller));
   }
   const all = [...places.values()];
   const on = draft(host);
   const create = [
     ...all.flatMap((place) => planGroup(on, place)),
+    ...(filter && devices
+      ? planDevices(places.get(filter.hierarchy)!.directory, filter.hierarchy.version, devices)
+      : []),
     ...wanted.flatMap((part) => {
       const { directory } = places.get(part.hierarchy)!;
       return part.settings(limits, part.hierarchy, host).flatMap((setting, i) => {
@@ -101,6 +109,34 @@ export const planLimits = (host: Host, name: string, limits: Limits): LimitsPlan
         ...(i === 0 && { reason: "all its processes have ended, so the group can go" }),
       }),
     ),
+    filtersDevices: filter !== undefined,
+  };
+};
+
+const NOTHING: LimitsPlan = {
+  hierarchies: [],
+  groups: [],
+  create: [],
+  join: [],
+  notices: [],
+  remove: [],
+  filtersDevices: false,
+};
+
+/** The container's group in a hierarchy, for one controller more than `known` has; `""` is none. */
+const placeFor = (
+  name: string,
+  hierarchy: Hierarchy,
+  known: Place | undefined,
+  controller: string,
+): Place => {
+  const controllers = [...(known?.controllers ?? [])];
+  if (controller !== "" && !controllers.includes(controller)) controllers.push(controller);
+  return {
+    hierarchy,
+    directory: groupDirectory(hierarchy, `nsk-${name}`),
+    controllers,
+    title: `${controllers.join(",")}:nsk-${name}`,
   };
 };
 

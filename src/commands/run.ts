@@ -6,7 +6,7 @@ import { planLimits } from "../cgroups/limits.ts";
 import type { Config } from "../containers/config.ts";
 import { configFromFlags, parseRootfs } from "../containers/docker.ts";
 import { type Container, mayAdminister, planContainer, STATE } from "../containers/plan.ts";
-import { parseSecurity, type Security, seccompProgram } from "../containers/security.ts";
+import { parseSecurity, type Security, seccompProgram, withoutNodes } from "../containers/security.ts";
 import type { Host } from "../host/host.ts";
 import { randomBytes } from "../sys/random.ts";
 import { writeAll } from "../sys/linux.ts";
@@ -186,20 +186,23 @@ const containerFromWords = async (
 };
 
 const containerOf = async (
-  { interactive }: Values<typeof options>,
+  values: Values<typeof options>,
   config: Config,
   security: Security,
   lower: readonly string[],
   id: string,
   host: Host,
-): Promise<Container> => ({
-  id,
-  config,
-  lower,
-  input: interactive,
-  filter: await seccompProgram(security, host),
-  limits: planLimits(host, id, config.linux.resources),
-});
+): Promise<Container> => {
+  const limits = planLimits(host, id, config.linux.resources);
+  return {
+    id,
+    config: limits.filtersDevices || values.privileged ? config : withoutNodes(config, values),
+    lower,
+    input: values.interactive,
+    filter: await seccompProgram(security, host),
+    limits,
+  };
+};
 
 const wantsTerminal = (values: Values<typeof options>, host: Host, name: string): boolean => {
   if (!values.tty || !values.interactive || host.isTerminal(0)) return values.tty;

@@ -5,7 +5,7 @@ import type { Limits } from "../cgroups/limits.ts";
 import { parseGroup, parseId, parsePasswd } from "../host/accounts.ts";
 import type { Host } from "../host/host.ts";
 import type { Config, Linux, Mount, Process } from "./config.ts";
-import { CGROUP_MOUNT, DEVICES, MASKED_PATHS, MOUNTS, READONLY_PATHS } from "./defaults.ts";
+import { CGROUP_MOUNT, DEVICE_RULES, DEVICES, MASKED_PATHS, MOUNTS, READONLY_PATHS } from "./defaults.ts";
 import type { Security } from "./security.ts";
 
 /** `nsk run`'s options. @see docker-run(1) */
@@ -185,6 +185,7 @@ const parseResources = (flags: Flags): Limits => {
     cpus: flags.cpusetCpus === undefined ? undefined : parseCpuList(flags.cpusetCpus),
     memory: flags.memory === undefined ? undefined : parseMemory(flags.memory) || undefined,
     pids: unlimitedAsUndefined(wholeNumber("--pids-limit", flags.pidsLimit, -1)),
+    devices: flags.privileged ? undefined : DEVICE_RULES,
   };
 };
 

@@ -160,7 +160,7 @@ const child = (container: Container, host: Host): Step[] => {
     ...(linux.namespaces.includes("network") ? steps.loopbackUp() : []),
     ...(linux.namespaces.includes("uts") ? [steps.setHostname(config.hostname)] : []),
     ...protections(linux, host),
-    ...(config.root.readonly ? [remountReadonly("/", MS.MS_NODEV)] : []),
+    ...(config.root.readonly ? [remountReadonly("/", mayOpenDevices(container) ? 0 : MS.MS_NODEV)] : []),
     ...standardInput(container),
     ...identity(container, host),
     ...workingDirectory(process.cwd, config.root.readonly),
@@ -183,11 +183,16 @@ const child = (container: Container, host: Host): Step[] => {
 const variable = (env: readonly string[], name: string): string | undefined =>
   env.find((word) => word.startsWith(`${name}=`))?.slice(name.length + 1);
 
+/** Whether nodes in its root open devices: when something else decides which, or when all are its own. */
+const mayOpenDevices = ({ config, limits }: Container): boolean =>
+  limits.filtersDevices || config.process.capabilities.includes("CAP_MKNOD");
+
 /** Overlayfs takes colons between layers and commas between options, so those of a path need a backslash. */
 const overlayPath = (path: string): string => path.replace(/[\\:,]/g, (character) => `\\${character}`);
 
 /** Puts the root together, opens what is bound in from the host, and changes over. @see pivot_root(2) */
-const root = ({ config, lower }: Container, host: Host): Step[] => {
+const root = (container: Container, host: Host): Step[] => {
+  const { config, lower } = container;
   const overlay = lower.length > 0;
   const { path } = config.root;
   const base = `${STATE}/root`;
@@ -211,7 +216,7 @@ const root = ({ config, lower }: Container, host: Host): Step[] => {
             source: "overlay",
             target: base,
             fstype: "overlay",
-            flags: MS.MS_NODEV,
+            flags: mayOpenDevices(container) ? 0 : MS.MS_NODEV,
             data: `lowerdir=${lower.map(overlayPath).join(":")},upperdir=${STATE}/upper,workdir=${STATE}/work`,
           },
           {
@@ -229,16 +234,20 @@ const root = ({ config, lower }: Container, host: Host): Step[] => {
           { source: path, target: path, fstype: null, flags: MS.MS_BIND | MS.MS_REC, data: null },
           { reason: "a root must be a mount", title: `use ${path} as the root` },
         ),
-        steps.mount(
-          {
-            source: null,
-            target: path,
-            fstype: null,
-            flags: MS.MS_REMOUNT | MS.MS_BIND | MS.MS_NODEV,
-            data: null,
-          },
-          { reason: "device nodes that lie in it open no device", title: `use ${path} as the root` },
-        ),
+        ...(mayOpenDevices(container)
+          ? []
+          : [
+              steps.mount(
+                {
+                  source: null,
+                  target: path,
+                  fstype: null,
+                  flags: MS.MS_REMOUNT | MS.MS_BIND | MS.MS_NODEV,
+                  data: null,
+                },
+                { reason: "device nodes that lie in it open no device", title: `use ${path} as the root` },
+              ),
+            ]),
       ];
   return [
     steps.mount(

@@ -4,6 +4,7 @@
 import { UsageError, HostError } from "../abi/errors.ts";
 import { CAP } from "../abi/flags.ts";
 import type { Host } from "../host/host.ts";
+import type { Config } from "./config.ts";
 import { CAPABILITIES } from "./defaults.ts";
 // At build time, so that a start of `run` finds it ready.
 import { defaultSeccomp } from "./seccomp/default.ts" with { type: "macro" };
@@ -87,6 +88,20 @@ const capabilityName = (text: string): string => {
   const name = upper.startsWith("CAP_") ? upper : `CAP_${upper}`;
   if (!(name in CAP)) throw new UsageError(`invalid capability: '${text}'`);
   return name;
+};
+
+/**
+ * Where no filter decides over devices, a container makes no nodes: it could open every device of the machine. Throws
+ * {@link HostError} when that was asked for.
+ */
+export const withoutNodes = (config: Config, { capAdd }: SecurityFlags): Config => {
+  if (capAdd.map(capabilityName).includes("CAP_MKNOD"))
+    throw new HostError(
+      "--cap-add MKNOD: nothing here holds which devices could be opened then",
+      "that takes the devices controller of cgroup v1 or a writable cgroup v2; --privileged goes without",
+    );
+  const capabilities = config.process.capabilities.filter((name) => name !== "CAP_MKNOD");
+  return { ...config, process: { ...config.process, capabilities } };
 };
 
 /** The program that {@link filterCalls} takes for these; undefined for no filter. */

@@ -17,7 +17,7 @@
 // 10. strace has no names for the flags of the ioctl TIOCGPTPEER.
 // 11. A call that is explained with `only if NAME < 0` is made only when the call that fills NAME has failed.
 // 12. `<name>` in a string, `name.st_uid` and `permitted` stand for numbers that an earlier call has left.
-// 13. The program of a seccomp(2) filter is not written out in `--explain`, its length is.
+// 13. The program that seccomp(2) or bpf(2) loads is not written out in `--explain`, its length is.
 
 /** One call. Arguments are as printed, less what is in the list above. */
 export interface Call {
@@ -306,10 +306,10 @@ export const sideBySide = (
   return out;
 };
 
-/** The program of a filter is cut out (13). */
+/** The program that is loaded is cut out (13). */
 const withoutProgram = (call: Call): Call =>
-  call.name === "seccomp"
-    ? { ...call, args: call.args.map((arg) => arg.replace(/filter=\[.*\]/, "filter=[...]")) }
+  call.name === "seccomp" || call.name === "bpf"
+    ? { ...call, args: call.args.map((arg) => arg.replace(/(filter|insns)=\[.*?\](?=[,}])/, "$1=[...]")) }
     : call;
 
 /** Candidates behind the program that was found are left out (3). */
