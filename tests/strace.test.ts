@@ -67,7 +67,7 @@ const both = (
   expect(explain.status).toBe(0);
   const file = join(scratch, `trace-${traces++}`);
   // strace opens its file before it is somebody else: as root, and the program is started by the same words.
-  const strace = ["strace", "-f", "-v", "-s", "65536", "-o", file];
+  const strace = ["strace", "-f", "-v", "--pidns-translation", "-s", "65536", "-o", file];
   const ran = runCommand(around([...strace, ...before, nsk, ...words]), env, "alone");
   expect(ran.stderr).toBe("");
   expect(ran.status).toBe(0);
@@ -327,6 +327,32 @@ describe("run", () => {
     ["-v", `${here}:/mnt`, "true"],
     ["-v", `${here}:/a/b/c:ro`, "-v", `${scratch}/file:/a/file`, "true"],
     ["--rootfs", "/:O", "true"],
+    ["--init", "true"],
+    ["--init", "-u", "1:1", "--security-opt", "no-new-privileges", "true"],
+    [
+      "--tmpfs",
+      "/a/b:size=1m,ro",
+      "--mount",
+      `type=bind,source=${here},target=/a`,
+      "--shm-size",
+      "3m",
+      "true",
+    ],
+    [
+      "--ulimit",
+      "nofile=100:8192",
+      "--ulimit",
+      "core=-1:-1",
+      "--oom-score-adj",
+      "5",
+      "--group-add",
+      "9",
+      "true",
+    ],
+    ["--sysctl", "net.ipv4.ip_forward=1", "--dns", "1.1.1.1", "--add-host", "a:1.2.3.4", "true"],
+    ["--device", "/dev/null:/dev/more/nothing:r", "true"],
+    ["--ipc", "host", "--uts", "host", "true"],
+    ["--ipc", "none", "true"],
     ["--security-opt", "no-new-privileges", "true"],
     ["--security-opt", "no-new-privileges", "-u", "1:1", "--cap-add", "SYS_PTRACE", "true"],
     ["--privileged", "true"],

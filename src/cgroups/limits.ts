@@ -13,7 +13,7 @@ import { type Hierarchies, type Hierarchy, locate, readHierarchies } from "./hie
 import { planJoin } from "./join.ts";
 import { missingController } from "./missing.ts";
 import type { Setting } from "./settings.ts";
-import { weightOfShares } from "./weights.ts";
+import { ioWeightOfBlkio, weightOfShares } from "./weights.ts";
 import { planSetting } from "./write.ts";
 
 /** What a container may use, by the names of the OCI runtime spec. What is left out is not limited. */
@@ -26,8 +26,14 @@ export interface Limits {
   readonly cpuShares?: number | undefined;
   /** The processors to run on: `0-2,4`. */
   readonly cpus?: string | undefined;
-  /** Bytes of memory, and as many of swap. */
+  /** The memory nodes to use: `0-1`. */
+  readonly mems?: string | undefined;
+  /** Bytes of memory. */
   readonly memory?: number | undefined;
+  /** Bytes of swap, -1 for no limit; as many as of memory unless given. */
+  readonly swap?: number | undefined;
+  /** The part of the disks when others want them too: 10 to 1000. */
+  readonly blkioWeight?: number | undefined;
   /** Processes and threads; 0 and less is no limit. */
   readonly pids?: number | undefined;
   /** Which devices it may make and open; nothing is filtered where the host cannot do it. */
@@ -176,7 +182,7 @@ interface LimitSetting extends Setting {
 const optionalSetting = (directory: string, { name, value }: Setting): CallStep[] =>
   writeFile(`${directory}/${name}`, value, {
     title: `write "${value}" to ${directory}/${name}`,
-    reason: "as much swap as memory, docker's rule; a kernel without swap has no such file",
+    reason: "and of swap; a kernel without swap has no such file",
     onError: "ignore",
   }).map((step) => ({ ...step, onError: "ignore" }));
 
@@ -196,6 +202,23 @@ const parts: readonly Part[] = [
     given: ({ cpus }) => Boolean(cpus),
     settings: ({ cpus = "" }) => [{ name: "cpuset.cpus", value: cpus }],
     reason: ({ cpus }) => `runs on the processors ${cpus} only`,
+  },
+  {
+    controller: "cpuset",
+    given: ({ mems }) => Boolean(mems),
+    settings: ({ mems = "" }) => [{ name: "cpuset.mems", value: mems }],
+    reason: ({ mems }) => `uses memory of the nodes ${mems} only`,
+  },
+  {
+    controller: "blkio",
+    given: ({ blkioWeight }) => blkioWeight !== undefined,
+    settings: ({ blkioWeight = 500 }, { version, mountPoint }, host) => {
+      if (version === 2) return [{ name: "io.weight", value: `default ${ioWeightOfBlkio(blkioWeight)}` }];
+      // The root's file is named after the scheduler that takes it.
+      const bfq = host.kind(`${mountPoint}/blkio.bfq.weight`) !== undefined;
+      return [{ name: bfq ? "blkio.bfq.weight" : "blkio.weight", value: String(blkioWeight) }];
+    },
+    reason: () => "its part of the disks while others want them too",
   },
   {
     controller: "cpu",
@@ -223,17 +246,18 @@ const parts: readonly Part[] = [
   {
     controller: "memory",
     given: ({ memory }) => memory !== undefined && memory > 0,
-    settings: ({ memory = 0 }, { version, mountPoint }, host) => {
+    settings: ({ memory = 0, swap = memory }, { version, mountPoint }, host) => {
       if (version === 2)
         return [
           { name: "memory.max", value: String(memory) },
-          { name: "memory.swap.max", value: String(memory), optional: true },
+          { name: "memory.swap.max", value: swap < 0 ? "max" : String(swap), optional: true },
         ];
       // Swap is accounted for where the root has the file. It counts memory and swap together.
       const memsw = "memory.memsw.limit_in_bytes";
+      const both = swap < 0 ? -1 : memory + swap;
       return [
         { name: "memory.limit_in_bytes", value: String(memory) },
-        ...(host.kind(`${mountPoint}/${memsw}`) ? [{ name: memsw, value: String(2 * memory) }] : []),
+        ...(host.kind(`${mountPoint}/${memsw}`) ? [{ name: memsw, value: String(both) }] : []),
       ];
     },
     reason: () => "bytes of memory; when that is not enough a process is killed",

@@ -57,6 +57,7 @@ export const CGROUP_MOUNT: Mount = {
 
 const device = (path: string, major: number, minor: number): Device => ({
   path,
+  type: "c",
   major,
   minor,
   fileMode: 0o666,

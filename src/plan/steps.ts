@@ -15,11 +15,12 @@ import {
   MS,
   NET,
   O,
+  O_BY_ARCH,
   O_TMPFILE,
   OPEN_TREE,
   POLL,
   PR,
-  RLIMIT_NOFILE,
+  RLIMIT,
   S,
   SECCOMP_SET_MODE_FILTER,
   SIG_SETMASK,
@@ -114,6 +115,21 @@ export const open = (
   const args = [cwd, string(pathname), flags(how, O)];
   if (mode !== undefined) args.push(octal(mode));
   return call("openat", args, `open ${pathname}`, { ...rest, result });
+};
+
+/** `openat(AT_FDCWD, pathname, O_PATH|O_DIRECTORY|O_NOFOLLOW|O_CLOEXEC)`: ENOTDIR for a symbolic link. @see open(2) */
+export const openDirectory = (pathname: string, result: Slot, about?: About): CallStep => {
+  const how = (arch: Arch): Arg => {
+    const { O_DIRECTORY, O_NOFOLLOW } = O_BY_ARCH[arch];
+    const text = "O_RDONLY|O_NOFOLLOW|O_CLOEXEC|O_PATH|O_DIRECTORY";
+    return int(O.O_PATH | O.O_CLOEXEC | O_DIRECTORY | O_NOFOLLOW, text);
+  };
+  return call(
+    "openat",
+    [cwd, string(pathname), { type: "byArch", x64: how("x64"), arm64: how("arm64") }],
+    `open ${pathname}`,
+    { result, ...about },
+  );
 };
 
 /** `close(fd)`. @see close(2) */
@@ -273,20 +289,34 @@ export const ignoreSignal = (signal: number): CallStep => {
   );
 };
 
-/** `prlimit64(0, RLIMIT_NOFILE, {soft, hard}, NULL)`. @see prlimit(2) */
-export const limitOpenFiles = (soft: number, hard: number): CallStep => {
-  const value = new Uint8Array(BigUint64Array.of(BigInt(soft), BigInt(hard)).buffer);
+/**
+ * `prlimit64(0, resource, {soft, hard}, NULL)`; -1 is no limit. EPERM for a hard limit above the present one without
+ * CAP_SYS_RESOURCE. @see prlimit(2)
+ */
+export const limitResource = (
+  resource: keyof typeof RLIMIT,
+  soft: number,
+  hard: number,
+  about?: About,
+): CallStep => {
+  const value = new Uint8Array(BigInt64Array.of(BigInt(soft), BigInt(hard)).buffer);
   return call(
     "prlimit64",
     [
       int(0),
-      int(RLIMIT_NOFILE, "RLIMIT_NOFILE"),
-      { type: "bytes", value, text: `{rlim_cur=${soft}, rlim_max=${hard}}` },
+      int(RLIMIT[resource], resource),
+      { type: "bytes", value, text: `{rlim_cur=${limitText(soft)}, rlim_max=${limitText(hard)}}` },
       NULL,
     ],
-    "limit open files",
-    { onError: "ignore" },
+    `set ${resource}`,
+    about,
   );
+};
+
+/** As strace writes limits. */
+const limitText = (limit: number): string => {
+  if (limit < 0) return "RLIM64_INFINITY";
+  return limit > 1024 && limit % 1024 === 0 ? `${limit / 1024}*1024` : String(limit);
 };
 
 /** A pidfd of this very process, for children to hold. @see pidfd_open(2) */
@@ -371,17 +401,37 @@ export const setHostname = (name: string, about?: About): CallStep => {
 
 const hexadecimal = (value: number): string => (value === 0 ? "0" : `0x${value.toString(16)}`);
 
-/** `mknodat(AT_FDCWD, pathname, S_IFCHR|mode, makedev(major, minor))`. @see mknod(2) */
-export const makeCharacterDevice = (pathname: string, mode: number, major: number, minor: number): CallStep =>
+/** A device node as mknod(2) takes it. */
+export interface Node {
+  readonly path: string;
+  readonly type: "b" | "c";
+  readonly major: number;
+  readonly minor: number;
+  /** Permission bits. */
+  readonly fileMode: number;
+}
+
+/** The kernel's 32 bits of a device number: 12 of the major one between the minor one's 8 and 12. @see makedev(3) */
+const deviceNumber = (major: number, minor: number): number =>
+  ((minor & 0xff) | (major << 8) | ((minor & 0xfff00) << 12)) >>> 0;
+
+/** `mknodat(AT_FDCWD, pathname, S_IFCHR|mode, makedev(major, minor))`, S_IFBLK for a block device. @see mknod(2) */
+export const makeDevice = (
+  { path: pathname, type, major, minor, fileMode: mode }: Node,
+  about?: About,
+): CallStep =>
   call(
     "mknodat",
     [
       cwd,
       string(pathname),
-      int(S.S_IFCHR | mode, `S_IFCHR|0${mode.toString(8)}`),
-      int((major << 8) | minor, `makedev(${hexadecimal(major)}, ${hexadecimal(minor)})`),
+      type === "c"
+        ? int(S.S_IFCHR | mode, `S_IFCHR|0${mode.toString(8)}`)
+        : int(S.S_IFBLK | mode, `S_IFBLK|0${mode.toString(8)}`),
+      int(deviceNumber(major, minor), `makedev(${hexadecimal(major)}, ${hexadecimal(minor)})`),
     ],
     `make the device ${pathname}`,
+    about,
   );
 
 /** An empty file, where there is nothing yet: something to mount a file on. It has no device number. @see mknod(2) */

@@ -361,7 +361,7 @@ const lowerExpect = (lowering: Lowering, step: ExpectStep, out: WayOut): void =>
 const lowerWait = (lowering: Lowering, step: WaitStep): void => {
   const { b } = lowering;
   if (step.forward) {
-    waitAndForward(lowering, slotVariable(lowering, step.pid.slot), step.forward);
+    waitAndForward(lowering, slotVariable(lowering, step.pid.slot), step.forward, step.reaps ?? false);
   } else {
     const ended = b.fresh("ended");
     b.move(b.variable("child"), slotVariable(lowering, step.pid.slot));
