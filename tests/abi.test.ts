@@ -97,6 +97,7 @@ describe("flags", () => {
     "linux/fcntl.h",
     "linux/if.h",
     "linux/memfd.h",
+    "linux/keyctl.h",
     "linux/mman.h",
     "linux/mount.h",
     "linux/netlink.h",

@@ -105,6 +105,9 @@ export const BPF = {
   BPF_F_ALLOW_MULTI: 2,
 } as const;
 
+/** @see keyctl(2) */
+export const KEYCTL_JOIN_SESSION_KEYRING = 1;
+
 /** @see seccomp(2) */
 export const SECCOMP_SET_MODE_FILTER = 1;
 

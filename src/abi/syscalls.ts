@@ -41,6 +41,7 @@ export const syscallNumbers = {
   getrandom: [318, 278],
   getuid: [102, 174],
   ioctl: [16, 29],
+  keyctl: [250, 219],
   kill: [62, 129],
   linkat: [265, 37],
   lseek: [8, 62],

@@ -152,6 +152,7 @@ const child = (container: Container, host: Host): Step[] => {
       reason: "whom the next run ends, should the supervisor be killed and this live on",
     }),
     steps.setsid({ reason: "signals of the caller's terminal go to the supervisor alone" }),
+    steps.joinKeyring(`_ses.${container.id}`, { reason: "the caller's keys are none of its business" }),
     ...limits.join,
     ...(linux.namespaces.includes("cgroup")
       ? [
@@ -393,7 +394,9 @@ const attachVolume = (mount: Mount, n: number, host: Host): CallStep[] => {
     ...(isDirectory
       ? directories(destination)
       : [...directories(parentOf(destination)), steps.ensureFile(destination, 0o644)]),
-    steps.attachTree(volumeSlot(n), destination),
+    steps.attachTree(volumeSlot(n), destination, {
+      hints: { [errno("EINVAL")]: `${destination} is a link in the root, and nothing is mounted on one` },
+    }),
     ...(isReadonly(mount) && !hasMountSetattr(host) ? [remountReadonly(destination, 0)] : []),
   ];
 };

@@ -8,6 +8,7 @@ import {
   CAP,
   CLONE,
   type FlagTable,
+  KEYCTL_JOIN_SESSION_KEYRING,
   LOCK,
   MNT,
   MOUNT_ATTR_RDONLY,
@@ -378,6 +379,18 @@ export const appendIdentity = (to: Slot, about?: About): CallStep[] => {
     close(stat, quiet),
   ];
 };
+
+/**
+ * `keyctl(KEYCTL_JOIN_SESSION_KEYRING, name)`: a new keyring takes the place of the caller's. A kernel without keys has
+ * none to hide. @see KEYCTL_JOIN_SESSION_KEYRING(2const)
+ */
+export const joinKeyring = (name: string, about?: About): CallStep =>
+  call(
+    "keyctl",
+    [int(KEYCTL_JOIN_SESSION_KEYRING, "KEYCTL_JOIN_SESSION_KEYRING"), string(name)],
+    "make a session keyring",
+    { tolerate: [errno("ENOSYS")], ...about },
+  );
 
 /** `setsid()`. @see setsid(2) */
 export const setsid = (about?: About): CallStep => call("setsid", [], "setsid", about);

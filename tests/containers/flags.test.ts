@@ -137,12 +137,18 @@ describe("what is mounted", () => {
     [{ mount: ["type=tmpfs,source=/a,target=/b"] }, "a tmpfs has no source"],
     [{ mount: ["type=bind,source=/a,target=/b,tmpfs-size=1m"] }, "tmpfs-… goes with type=tmpfs"],
     [{ mount: ["type=bind,source=/a,target=/../b"] }, "'..' in the place inside"],
+    [{ volume: ["/a:/proc"] }, "nothing is mounted inside /proc"],
+    [{ volume: ["/a://proc/./sys"] }, "nothing is mounted inside /proc"],
+    [{ tmpfs: ["/proc/acpi"] }, "nothing is mounted inside /proc"],
     [{ tmpfs: ["x"] }, "the place inside is an absolute path, and not /"],
     [{ tmpfs: ["/x:bind"] }, "invalid --tmpfs '/x:bind': 'bind'"],
     [{ tmpfs: ["/x"], volume: ["/a:/x/"] }, "duplicate mount point: /x/"],
   ];
   test.each(bad)("%j: %s", (more, message) => {
     expect(() => parseMounts(flags(more))).toThrow(message);
+  });
+  test("files of /proc that tell of counts may tell of others", () => {
+    expect(parseMounts(flags({ volume: ["/a:/proc/meminfo"] }))).toHaveLength(1);
   });
   live("a tmpfs in a volume, and a volume in a tmpfs", () => {
     const volume = mkdtempSync(join(scratch, "volume-"));

@@ -123,7 +123,7 @@ describe("its root", () => {
       "-c",
       "echo written >/file; ls /",
     );
-    expect(stdout).toBe("bin\ndev\nfile\nproc\nsys\n");
+    expect(stdout).toBe("bin\ndev\netc\nfile\nproc\nsys\n");
     expect(readdirSync(root)).toEqual(["bin"]);
   });
   withBusybox("may have a comma and a colon in its name", () => {
