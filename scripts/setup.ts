@@ -22,6 +22,7 @@ const packages = {
   kmod: "depmod",
   "linux-libc-dev": "/usr/include/linux/sched.h",
   "man-db": "man",
+  "linux-libc-dev-armhf-cross": "/usr/arm-linux-gnueabihf/include/asm/unistd.h",
   mmdebstrap: "mmdebstrap",
   musl: "/lib/ld-musl-x86_64.so.1",
   procps: "ps",

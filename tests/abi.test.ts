@@ -91,11 +91,13 @@ describe("error numbers", () => {
 
 describe("flags", () => {
   const paths = [
+    "linux/bpf.h",
     "linux/capability.h",
     "linux/close_range.h",
     "linux/fcntl.h",
     "linux/if.h",
     "linux/memfd.h",
+    "linux/keyctl.h",
     "linux/mman.h",
     "linux/mount.h",
     "linux/netlink.h",
@@ -104,6 +106,7 @@ describe("flags", () => {
     "linux/prctl.h",
     "linux/rtnetlink.h",
     "linux/sched.h",
+    "linux/seccomp.h",
     "linux/sockios.h",
     "linux/stat.h",
     "asm-generic/fcntl.h",
@@ -121,8 +124,9 @@ describe("flags", () => {
   const withoutHeader = [
     ...["MNT_FORCE", "MNT_DETACH", "MNT_EXPIRE", "UMOUNT_NOFOLLOW"],
     ...["AF_UNIX", "AF_INET", "AF_NETLINK", "SOCK_STREAM", "SOCK_DGRAM", "SOCK_RAW", "SOCK_CLOEXEC"],
-    // Enumerators of linux/net_namespace.h that count themselves.
+    // Enumerators of linux/net_namespace.h and linux/bpf.h that count themselves.
     ...["NETNSA_NSID", "NETNSA_FD"],
+    ...["BPF_PROG_LOAD", "BPF_PROG_ATTACH", "BPF_PROG_TYPE_CGROUP_DEVICE", "BPF_CGROUP_DEVICE"],
   ];
   /** Younger than the headers of Debian 12 (Linux 6.1), with the version that brought them. */
   const young = ["MFD_EXEC" /* 6.3 */, "FD_NSFS_ROOT", "FILEID_NSFS" /* 6.18 */];

@@ -38,6 +38,7 @@ const AT = { PHDR: 3, PHNUM: 5, PAGESZ: 6, BASE: 7, ENTRY: 9 } as const;
 const DT_VERDEF = 0x6ffffffc;
 const ET_DYN = 3;
 const PAGE = 4096;
+const R_OK = 4;
 
 /** Where a glibc has its parts; the dynamic linker by its name in the ABI, libc where linkers look for it. */
 export const PLACES: Readonly<Record<Arch, { readonly linker: string; readonly libc: readonly string[] }>> = {
@@ -224,8 +225,16 @@ const lookAtLibc = (b: Builder, arch: Arch, otherwise: string): void => {
   const { file, place, word, read, field } = it;
   const offset = b.variable("offset");
   for (const path of PLACES[arch].libc) {
+    const next = b.fresh("next place");
     b.syscall("openat", [AT_FDCWD, b.text(path), O.O_RDONLY | O.O_CLOEXEC, 0], file);
-    b.branch("ge", file, 0, found);
+    b.branch("lt", file, 0, next);
+    // Some images keep libc alone of all that belongs to it.
+    for (const name of ["libm.so.6", "libpthread.so.0", "libdl.so.2"]) {
+      b.syscall("faccessat", [AT_FDCWD, b.text(path.replace("libc.so.6", name)), R_OK]);
+      b.branch("lt", b.result, 0, unfit);
+    }
+    b.jump(found);
+    b.label(next);
   }
   b.jump(otherwise);
 

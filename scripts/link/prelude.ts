@@ -3,7 +3,7 @@
 // of the launcher's instructions, and put into the compiled file as two more segments. Pure: bytes in, bytes out.
 
 import { errno } from "../../src/abi/errno.ts";
-import { AT_FDCWD, FD, MAP, O, PROT, RLIMIT_NOFILE, SIG } from "../../src/abi/flags.ts";
+import { AT_FDCWD, FD, MAP, O, PROT, RLIMIT, SIG } from "../../src/abi/flags.ts";
 import { FIELD, MOST_DESCRIPTORS, PRELUDE, RECORD, SYSTEM_CALL } from "../../src/abi/record.ts";
 import { encodeArm64 } from "../../src/backends/launcher/arm64.ts";
 import { type Builder, newBuilder } from "../../src/backends/launcher/builder.ts";
@@ -106,7 +106,7 @@ const prelude = (b: Builder, { arch, entry, program }: Start): void => {
   if (arch === "x64") refuseOldProcessor(b);
   listDescriptors(b);
   refuseWithoutThreads(b);
-  b.syscall("prlimit64", [0, RLIMIT_NOFILE, 0, RECORD + FIELD.softLimit]);
+  b.syscall("prlimit64", [0, RLIMIT.RLIMIT_NOFILE, 0, RECORD + FIELD.softLimit]);
   noteSignals(b);
   refuseWithoutNull(b);
   refuseWithoutRoom(b);

@@ -96,6 +96,21 @@ export const PR = {
   PR_CAP_AMBIENT_RAISE: 2,
 } as const;
 
+/** @see bpf(2) */
+export const BPF = {
+  BPF_PROG_LOAD: 5,
+  BPF_PROG_ATTACH: 8,
+  BPF_PROG_TYPE_CGROUP_DEVICE: 15,
+  BPF_CGROUP_DEVICE: 6,
+  BPF_F_ALLOW_MULTI: 2,
+} as const;
+
+/** @see keyctl(2) */
+export const KEYCTL_JOIN_SESSION_KEYRING = 1;
+
+/** @see seccomp(2) */
+export const SECCOMP_SET_MODE_FILTER = 1;
+
 /** @see signal(7); the same on x86-64 and arm64 */
 export const SIG = {
   SIGHUP: 1,
@@ -187,7 +202,24 @@ export const MFD = { MFD_CLOEXEC: 1, MFD_ALLOW_SEALING: 2, MFD_EXEC: 16 } as con
 export const ALL_SEALS = 15;
 
 /** @see getrlimit(2) */
-export const RLIMIT_NOFILE = 7;
+export const RLIMIT = {
+  RLIMIT_CPU: 0,
+  RLIMIT_FSIZE: 1,
+  RLIMIT_DATA: 2,
+  RLIMIT_STACK: 3,
+  RLIMIT_CORE: 4,
+  RLIMIT_RSS: 5,
+  RLIMIT_NPROC: 6,
+  RLIMIT_NOFILE: 7,
+  RLIMIT_MEMLOCK: 8,
+  RLIMIT_AS: 9,
+  RLIMIT_LOCKS: 10,
+  RLIMIT_SIGPENDING: 11,
+  RLIMIT_MSGQUEUE: 12,
+  RLIMIT_NICE: 13,
+  RLIMIT_RTPRIO: 14,
+  RLIMIT_RTTIME: 15,
+} as const;
 
 /** @see poll(2) */
 export const POLL = { POLLIN: 1, POLLPRI: 2, POLLOUT: 4, POLLERR: 8, POLLHUP: 16, POLLNVAL: 32 } as const;

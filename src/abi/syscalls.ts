@@ -5,6 +5,7 @@ export type Arch = "x64" | "arm64";
 /** `[x86-64, arm64]`; only calls that both have are here, so a plan means the same on each. */
 export const syscallNumbers = {
   bind: [49, 200],
+  bpf: [321, 280],
   capget: [125, 90],
   capset: [126, 91],
   chdir: [80, 49],
@@ -40,6 +41,7 @@ export const syscallNumbers = {
   getrandom: [318, 278],
   getuid: [102, 174],
   ioctl: [16, 29],
+  keyctl: [250, 219],
   kill: [62, 129],
   linkat: [265, 37],
   lseek: [8, 62],
@@ -73,6 +75,7 @@ export const syscallNumbers = {
   rt_sigaction: [13, 134],
   rt_sigprocmask: [14, 135],
   rt_sigtimedwait: [128, 137],
+  seccomp: [317, 277],
   sendmsg: [46, 211],
   setgid: [106, 144],
   setgroups: [116, 159],

@@ -34,8 +34,11 @@ const escaped = (character: string): string =>
 
 const bytesText = (value: Uint8Array): string => quote(decode(value));
 
-const fieldText = ({ value }: Field): string =>
-  typeof value !== "object" ? String(value) : "slot" in value ? value.slot : value.text;
+const fieldText = ({ value }: Field): string => {
+  if (typeof value !== "object") return String(value);
+  if ("slot" in value) return value.slot;
+  return "bytes" in value ? bytesText(value.bytes) : value.text;
+};
 
 /** `"/proc/<self>/ns/net"`: a string with a number in it that the run will know. */
 const composedText = (parts: Text): string =>
@@ -168,15 +171,28 @@ const notices = (all: readonly Notice[], depth: number): Line[] =>
     { depth, text: `when ${counter} there is not 0, say: ${text}`, heading: true },
   ]);
 
-const waitLines = ({ pid, forward, reason }: WaitStep, depth: number): Line[] => {
+/** As strace writes sets: of more than half of all, those that are not in it. */
+const signalSet = (signals: readonly number[]): string => {
+  const names = (list: readonly number[]): string =>
+    list.map((signal) => signalName(signal).slice(3)).join(" ");
+  if (signals.length <= 32) return `[${names(signals)}]`;
+  const all = Array.from({ length: 64 }, (_, i) => i + 1);
+  return `~[${names(all.filter((signal) => !signals.includes(signal)))}]`;
+};
+
+const waitLines = ({ pid, forward, reaps, reason }: WaitStep, depth: number): Line[] => {
   if (!forward)
     return [withReason(depth, `wait4(${pid.slot}, status, WUNTRACED, NULL) = ${pid.slot}`, reason)];
-  const signals = [...forward, SIG.SIGCHLD].map((signal) => signalName(signal).slice(3)).join(" ");
+  const signals = signalSet([...forward, SIG.SIGCHLD]);
+  const wiped: Line = { depth, text: "the caller's environment is wiped from memory", heading: true };
   return [
-    withReason(depth, `rt_sigtimedwait([${signals}], NULL, NULL, 8)`, "these go to the child, by kill(2)"),
+    ...(reaps ? [wiped] : []),
+    withReason(depth, `rt_sigtimedwait(${signals}, NULL, NULL, 8)`, "these go to the child, by kill(2)"),
     withReason(
       depth,
-      `wait4(${pid.slot}, status, WNOHANG|WUNTRACED, NULL) = ${pid.slot}`,
+      reaps
+        ? `wait4(-1, status, WNOHANG, NULL) = ${pid.slot}`
+        : `wait4(${pid.slot}, status, WNOHANG|WUNTRACED, NULL) = ${pid.slot}`,
       `once SIGCHLD has come: ${reason ?? ""}`,
     ),
   ];

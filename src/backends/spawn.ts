@@ -89,7 +89,9 @@ const launcherOf = (plan: Plan, deathSignal: number | undefined): Uint8Array => 
 /** A child of Bun's has every signal at its default and the raised limit on descriptors. */
 const restoreSteps = ({ ignored, openFiles }: ProcessState): ReturnType<typeof steps.ignoreSignal>[] => [
   ...ignored.map((signal) => steps.ignoreSignal(signal)),
-  ...(openFiles ? [steps.limitOpenFiles(openFiles.soft, openFiles.hard)] : []),
+  ...(openFiles
+    ? [steps.limitResource("RLIMIT_NOFILE", openFiles.soft, openFiles.hard, { onError: "ignore" })]
+    : []),
 ];
 
 const startFirst = (bytes: Uint8Array, options: SpawnOptions): Bun.Subprocess => {

@@ -11,6 +11,8 @@ export interface Hierarchy {
   readonly mountPoint: string;
   /** In version 2 those that the root may hand on; they work in a group once its parent has handed them on. */
   readonly controllers: readonly string[];
+  /** Nothing can be made or set in it, as in most containers. */
+  readonly readonly?: true;
   /** A tree of version 1 that is for keeping track of processes only, such as `systemd`. */
   readonly name?: string;
 }
@@ -42,7 +44,7 @@ export const readHierarchies = (host: Host): Hierarchies => {
     const mount = mounts[i]!;
     if (devices.includes(mount.device) || isCovered(mounts, i)) continue;
     devices.push(mount.device);
-    if (mount.fstype === "cgroup2") found.push(unified(host, mount.mountPoint));
+    if (mount.fstype === "cgroup2") found.push(unified(host, mount));
     else if (mount.fstype === "cgroup") found.push(version1(mount));
   }
   return found;
@@ -55,20 +57,26 @@ const isCovered = (mounts: readonly Mount[], i: number): boolean => {
   return false;
 };
 
-const version1 = ({ mountPoint, superOptions }: Mount): Hierarchy => {
+const READONLY = { readonly: true } as const;
+
+const version1 = ({ mountPoint, options: own, superOptions }: Mount): Hierarchy => {
   const controllers: string[] = [];
   let name: string | undefined;
   for (const option of superOptions) {
     if (option.startsWith("name=")) name = option.slice(5);
     else if (!options.includes(option) && !option.includes("=")) controllers.push(option);
   }
-  return name === undefined
-    ? { version: 1, mountPoint, controllers }
-    : { version: 1, mountPoint, controllers, name };
+  return {
+    version: 1,
+    mountPoint,
+    controllers,
+    ...(name !== undefined && { name }),
+    ...(own.includes("ro") && READONLY),
+  };
 };
 
 /** The controllers of version 2 stand in a file of their own, which a hybrid host's commands seldom need. */
-const unified = (host: Host, mountPoint: string): Hierarchy => {
+const unified = (host: Host, { mountPoint, options: own }: Mount): Hierarchy => {
   let controllers: readonly string[] | undefined;
   return {
     version: 2,
@@ -76,6 +84,7 @@ const unified = (host: Host, mountPoint: string): Hierarchy => {
     get controllers() {
       return (controllers ??= wordsOf(host.read(`${mountPoint}/cgroup.controllers`)));
     },
+    ...(own.includes("ro") && READONLY),
   };
 };
 

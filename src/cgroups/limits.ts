@@ -7,12 +7,13 @@ import type { CallStep } from "../plan/call.ts";
 import type { Notice } from "../plan/plan.ts";
 import { readCounts, rmdir, writeFile } from "../plan/steps.ts";
 import { draft, planGroup } from "./create.ts";
+import { type DeviceRule, locateDeviceFilter, planDevices } from "./devices.ts";
 import { groupDirectory, type Place } from "./groups.ts";
 import { type Hierarchies, type Hierarchy, locate, readHierarchies } from "./hierarchies.ts";
 import { planJoin } from "./join.ts";
 import { missingController } from "./missing.ts";
 import type { Setting } from "./settings.ts";
-import { weightOfShares } from "./weights.ts";
+import { ioWeightOfBlkio, weightOfShares } from "./weights.ts";
 import { planSetting } from "./write.ts";
 
 /** What a container may use, by the names of the OCI runtime spec. What is left out is not limited. */
@@ -25,10 +26,18 @@ export interface Limits {
   readonly cpuShares?: number | undefined;
   /** The processors to run on: `0-2,4`. */
   readonly cpus?: string | undefined;
-  /** Bytes of memory, and as many of swap. */
+  /** The memory nodes to use: `0-1`. */
+  readonly mems?: string | undefined;
+  /** Bytes of memory. */
   readonly memory?: number | undefined;
+  /** Bytes of swap, -1 for no limit; as many as of memory unless given. */
+  readonly swap?: number | undefined;
+  /** The part of the disks when others want them too: 10 to 1000. */
+  readonly blkioWeight?: number | undefined;
   /** Processes and threads; 0 and less is no limit. */
   readonly pids?: number | undefined;
+  /** Which devices it may make and open; nothing is filtered where the host cannot do it. */
+  readonly devices?: readonly DeviceRule[] | undefined;
 }
 
 /** The steps of a container's life that have to do with its groups. */
@@ -45,6 +54,8 @@ export interface LimitsPlan {
   readonly notices: readonly Notice[];
   /** Removes the groups when all their processes have ended. */
   readonly remove: readonly CallStep[];
+  /** Whether `devices` is held to. */
+  readonly filtersDevices: boolean;
 }
 
 /** docker's status for a failure that is not the program's. */
@@ -55,27 +66,30 @@ const FAILURE = 125;
  * there is nothing to do. Throws HostError where no controller for a limit is mounted.
  */
 export const planLimits = (host: Host, name: string, limits: Limits): LimitsPlan => {
-  if (!parts.some((part) => part.given(limits)))
-    return { hierarchies: [], groups: [], create: [], join: [], notices: [], remove: [] };
+  const { devices } = limits;
+  let isLimited = false;
+  for (const part of parts) if (part.given(limits)) isLimited = true;
+  if (!isLimited && !devices) return NOTHING;
   const hierarchies = readHierarchies(host);
+  const filter = devices && locateDeviceFilter(host, hierarchies);
   const wanted = parts.flatMap((part) =>
     part.given(limits) ? [{ ...part, ...find(host, hierarchies, part.controller) }] : [],
   );
   const places = new Map<Hierarchy, Place>();
   for (const { hierarchy, controller } of wanted) {
-    const controllers = [...(places.get(hierarchy)?.controllers ?? []), controller];
-    const directory = groupDirectory(hierarchy, `nsk-${name}`);
-    places.set(hierarchy, {
-      hierarchy,
-      directory,
-      controllers: [...new Set(controllers)],
-      title: `${controllers.join(",")}:nsk-${name}`,
-    });
+    places.set(hierarchy, placeFor(name, hierarchy, places.get(hierarchy), controller));
+  }
+  if (filter) {
+    const { hierarchy, controller } = filter;
+    places.set(hierarchy, placeFor(name, hierarchy, places.get(hierarchy), controller));
   }
   const all = [...places.values()];
   const on = draft(host);
   const create = [
     ...all.flatMap((place) => planGroup(on, place)),
+    ...(filter && devices
+      ? planDevices(places.get(filter.hierarchy)!.directory, filter.hierarchy.version, devices)
+      : []),
     ...wanted.flatMap((part) => {
       const { directory } = places.get(part.hierarchy)!;
       return part.settings(limits, part.hierarchy, host).flatMap((setting, i) => {
@@ -101,6 +115,34 @@ export const planLimits = (host: Host, name: string, limits: Limits): LimitsPlan
         ...(i === 0 && { reason: "all its processes have ended, so the group can go" }),
       }),
     ),
+    filtersDevices: filter !== undefined,
+  };
+};
+
+const NOTHING: LimitsPlan = {
+  hierarchies: [],
+  groups: [],
+  create: [],
+  join: [],
+  notices: [],
+  remove: [],
+  filtersDevices: false,
+};
+
+/** The container's group in a hierarchy, for one controller more than `known` has; `""` is none. */
+const placeFor = (
+  name: string,
+  hierarchy: Hierarchy,
+  known: Place | undefined,
+  controller: string,
+): Place => {
+  const controllers = [...(known?.controllers ?? [])];
+  if (controller !== "" && !controllers.includes(controller)) controllers.push(controller);
+  return {
+    hierarchy,
+    directory: groupDirectory(hierarchy, `nsk-${name}`),
+    controllers,
+    title: `${controllers.join(",")}:nsk-${name}`,
   };
 };
 
@@ -140,7 +182,7 @@ interface LimitSetting extends Setting {
 const optionalSetting = (directory: string, { name, value }: Setting): CallStep[] =>
   writeFile(`${directory}/${name}`, value, {
     title: `write "${value}" to ${directory}/${name}`,
-    reason: "as much swap as memory, docker's rule; a kernel without swap has no such file",
+    reason: "and of swap; a kernel without swap has no such file",
     onError: "ignore",
   }).map((step) => ({ ...step, onError: "ignore" }));
 
@@ -160,6 +202,23 @@ const parts: readonly Part[] = [
     given: ({ cpus }) => Boolean(cpus),
     settings: ({ cpus = "" }) => [{ name: "cpuset.cpus", value: cpus }],
     reason: ({ cpus }) => `runs on the processors ${cpus} only`,
+  },
+  {
+    controller: "cpuset",
+    given: ({ mems }) => Boolean(mems),
+    settings: ({ mems = "" }) => [{ name: "cpuset.mems", value: mems }],
+    reason: ({ mems }) => `uses memory of the nodes ${mems} only`,
+  },
+  {
+    controller: "blkio",
+    given: ({ blkioWeight }) => blkioWeight !== undefined,
+    settings: ({ blkioWeight = 500 }, { version, mountPoint }, host) => {
+      if (version === 2) return [{ name: "io.weight", value: `default ${ioWeightOfBlkio(blkioWeight)}` }];
+      // The root's file is named after the scheduler that takes it.
+      const bfq = host.kind(`${mountPoint}/blkio.bfq.weight`) !== undefined;
+      return [{ name: bfq ? "blkio.bfq.weight" : "blkio.weight", value: String(blkioWeight) }];
+    },
+    reason: () => "its part of the disks while others want them too",
   },
   {
     controller: "cpu",
@@ -187,17 +246,18 @@ const parts: readonly Part[] = [
   {
     controller: "memory",
     given: ({ memory }) => memory !== undefined && memory > 0,
-    settings: ({ memory = 0 }, { version, mountPoint }, host) => {
+    settings: ({ memory = 0, swap = memory }, { version, mountPoint }, host) => {
       if (version === 2)
         return [
           { name: "memory.max", value: String(memory) },
-          { name: "memory.swap.max", value: String(memory), optional: true },
+          { name: "memory.swap.max", value: swap < 0 ? "max" : String(swap), optional: true },
         ];
       // Swap is accounted for where the root has the file. It counts memory and swap together.
       const memsw = "memory.memsw.limit_in_bytes";
+      const both = swap < 0 ? -1 : memory + swap;
       return [
         { name: "memory.limit_in_bytes", value: String(memory) },
-        ...(host.kind(`${mountPoint}/${memsw}`) ? [{ name: memsw, value: String(2 * memory) }] : []),
+        ...(host.kind(`${mountPoint}/${memsw}`) ? [{ name: memsw, value: String(both) }] : []),
       ];
     },
     reason: () => "bytes of memory; when that is not enough a process is killed",

@@ -3,16 +3,52 @@
 import { HostError, UsageError } from "../abi/errors.ts";
 import { removeLeftovers } from "../backends/leftovers.ts";
 import { planLimits } from "../cgroups/limits.ts";
-import type { Config } from "../containers/config.ts";
+import type { Config, OwnFile } from "../containers/config.ts";
+import { ownFiles } from "../containers/docker-files.ts";
 import { configFromFlags, parseRootfs } from "../containers/docker.ts";
 import { type Container, mayAdminister, planContainer, STATE } from "../containers/plan.ts";
+import { parseSecurity, type Security, seccompProgram, withoutNodes } from "../containers/security.ts";
 import type { Host } from "../host/host.ts";
 import { randomBytes } from "../sys/random.ts";
 import { writeAll } from "../sys/linux.ts";
 import { storePath } from "../images/store-path.ts";
 import { programCandidates } from "../plan/program.ts";
 import { carryOut, explainOption } from "./carry-out.ts";
-import { command, type Values } from "./command.ts";
+import { command, type OptionTable, type Values } from "./command.ts";
+
+const NO_PORTS = "the container has no network of its own but loopback, so there is no port to publish";
+
+/** What docker has and nsk has not: refused by name, and never ignored. */
+const refused = {
+  publish: ["--publish", NO_PORTS],
+  publishAll: ["--publish-all", NO_PORTS],
+  restart: ["--restart", "nobody watches over a container but the nsk that waits for it"],
+  healthCmd: ["--health-cmd", "there are no health checks"],
+  pid: ["--pid", "a container has process ids of its own"],
+} as const;
+
+const refusedOptions = {
+  publish: {
+    type: "string",
+    alias: "p",
+    multiple: true,
+    valueHint: "ports",
+    description: "refused: no ports",
+  },
+  publishAll: { type: "boolean", alias: "P", description: "refused: no ports" },
+  restart: { type: "string", valueHint: "policy", description: "refused: nothing is started again" },
+  healthCmd: { type: "string", valueHint: "command", description: "refused: no health checks" },
+  pid: { type: "string", valueHint: "mode", description: "refused: its process ids are its own" },
+} as const satisfies OptionTable;
+
+const refuse = (values: Values<typeof options>): void => {
+  for (const key of Object.keys(refused) as (keyof typeof refused)[]) {
+    const value = values[key];
+    const isHarmless = value === undefined || value === false || value === "no" || value === "private";
+    if (!isHarmless && !(Array.isArray(value) && value.length === 0))
+      throw new UsageError(`${refused[key][0]}: ${refused[key][1]}`);
+  }
+};
 
 const options = {
   image: {
@@ -33,8 +69,33 @@ const options = {
     valueHint: "number",
     description: "CPU weight against others (1024 is usual)",
   },
+  cpuPeriod: { type: "string", valueHint: "µs", description: "the length of a period, 100000 unless given" },
+  cpuQuota: { type: "string", valueHint: "µs", description: "how long it may run in each period" },
+  cpusetMems: { type: "string", valueHint: "list", description: "the memory nodes it may use, e.g. 0-1" },
+  blkioWeight: { type: "string", valueHint: "10..1000", description: "disk weight against others" },
   cpusetCpus: { type: "string", valueHint: "list", description: "the CPUs it may run on, e.g. 0-2,4" },
   memory: { type: "string", alias: "m", valueHint: "size", description: "memory limit, e.g. 64m" },
+  memorySwap: {
+    type: "string",
+    valueHint: "size",
+    description: "memory and swap together (twice the memory unless given; -1: no limit on swap)",
+  },
+  shmSize: {
+    type: "string",
+    valueHint: "size",
+    description: "size of /dev/shm, e.g. 128m (64m unless given)",
+  },
+  ulimit: {
+    type: "string",
+    multiple: true,
+    valueHint: "name=soft[:hard]",
+    description: "e.g. nofile=1024:2048",
+  },
+  oomScoreAdj: {
+    type: "string",
+    valueHint: "-1000..1000",
+    description: "who goes first when memory runs out",
+  },
   pidsLimit: {
     type: "string",
     valueHint: "number",
@@ -53,8 +114,21 @@ const options = {
     valueHint: "NAME[=value]",
     description: "set a variable, or hand on the caller's",
   },
+  envFile: { type: "string", multiple: true, valueHint: "file", description: "variables, a line each" },
+  entrypoint: {
+    type: "string",
+    valueHint: "program",
+    description: "the program, instead of the image's; operands are its arguments",
+  },
   workdir: { type: "string", alias: "w", valueHint: "dir", description: "working directory inside" },
   user: { type: "string", alias: "u", valueHint: "name|uid[:group|gid]", description: "the user inside" },
+  groupAdd: {
+    type: "string",
+    multiple: true,
+    valueHint: "name|gid",
+    description: "a group besides the user's own",
+  },
+  init: { type: "boolean", description: "a first process that passes signals on and waits for orphans" },
   readOnly: { type: "boolean", description: "make the root read-only" },
   volume: {
     type: "string",
@@ -62,6 +136,24 @@ const options = {
     multiple: true,
     valueHint: "SRC:DST[:ro]",
     description: "bind a file or directory of the host into the container",
+  },
+  mount: {
+    type: "string",
+    multiple: true,
+    valueHint: "type=bind|tmpfs,…",
+    description: "type=bind,source=SRC,target=DST[,readonly], or type=tmpfs,target=DST[,tmpfs-size=…]",
+  },
+  tmpfs: {
+    type: "string",
+    multiple: true,
+    valueHint: "DST[:options]",
+    description: "an empty directory in memory",
+  },
+  device: {
+    type: "string",
+    multiple: true,
+    valueHint: "/dev/SRC[:/dev/DST][:rwm]",
+    description: "a device of the host's",
   },
   interactive: { type: "boolean", alias: "i", description: "keep standard input" },
   tty: { type: "boolean", alias: "t", description: "give it a terminal of its own" },
@@ -71,7 +163,68 @@ const options = {
     valueHint: "none|host",
     description: "loopback only (the default), or the host's",
   },
+  ipc: {
+    type: "string",
+    valueHint: "private|none|host",
+    description: "System V IPC, message queues and /dev/shm",
+  },
+  uts: { type: "string", valueHint: "private|host", description: "the host name" },
+  userns: {
+    type: "string",
+    valueHint: "host",
+    description: "accepted for docker's sake: ids inside are the host's",
+  },
+  addHost: {
+    type: "string",
+    multiple: true,
+    valueHint: "name:address",
+    description: "a line for /etc/hosts",
+  },
+  dns: {
+    type: "string",
+    multiple: true,
+    valueHint: "address",
+    description: "a name server, instead of the host's",
+  },
+  dnsSearch: {
+    type: "string",
+    multiple: true,
+    valueHint: "domain",
+    description: "a domain that names are looked for in",
+  },
+  dnsOption: {
+    type: "string",
+    alias: "dns-opt",
+    multiple: true,
+    valueHint: "option",
+    description: "an option of resolv.conf(5)",
+  },
+  sysctl: {
+    type: "string",
+    multiple: true,
+    valueHint: "name=value",
+    description: "a setting of its own namespaces",
+  },
+  cidfile: { type: "string", valueHint: "file", description: "write the container's id to a new file" },
+  capAdd: {
+    type: "string",
+    multiple: true,
+    valueHint: "name",
+    description: "a capability that it has besides docker's, or ALL",
+  },
+  capDrop: { type: "string", multiple: true, valueHint: "name", description: "one that it has not, or ALL" },
+  privileged: {
+    type: "boolean",
+    description: "all capabilities, no filter on system calls, nothing masked or read-only: root, in short",
+  },
+  securityOpt: {
+    type: "string",
+    multiple: true,
+    valueHint: "option",
+    description: "no-new-privileges, seccomp=FILE, seccomp=unconfined, systempaths=unconfined",
+  },
   rm: { type: "boolean", description: "accepted for docker's sake: nothing is ever left" },
+  ...refusedOptions,
   ...explainOption,
 } as const;
 
@@ -87,9 +240,10 @@ export const run = command({
   usage: "[options] [<image>|--] [<program> [<argument>...]]",
   failure: 125,
   run: async ({ options, operands, dashed, host, name }) => {
+    refuse(options);
     const container = mayNameImage(options, dashed ? undefined : operands[0], host)
       ? await containerFromWords(options, operands, dashed, host, name)
-      : containerFromOptions(options, operands, host, newId(), name);
+      : await containerFromOptions(options, operands, host, newId(), name);
     const plan = planContainer(name, container, host);
     if (options.explain === undefined) {
       if (host.euid !== 0)
@@ -116,27 +270,24 @@ const refuseWithoutPrivilege = (host: Host): void => {
 const newId = (): string => randomBytes(6).toHex();
 
 /** What to run and in what, from the options. */
-export const containerFromOptions = (
+export const containerFromOptions = async (
   values: Values<typeof options>,
   operands: readonly string[],
   host: Host,
   id: string,
   name: string,
-): Container => {
-  if (operands.length === 0)
+): Promise<Container> => {
+  const args = values.entrypoint ? [values.entrypoint, ...operands] : operands;
+  if (args.length === 0)
     throw new UsageError("no program given", `${name} [options] [--] program [arguments]`);
   const { path, overlay } = parseRootfs(values.rootfs);
   const kind = host.kind(path);
   if (kind !== "directory")
     throw new HostError(`--rootfs ${path}: ${kind === undefined ? "no such directory" : "not a directory"}`);
   const tty = wantsTerminal(values, host, name);
-  return containerOf(
-    values,
-    configFromFlags({ ...values, tty }, operands, id, host),
-    overlay ? [path] : [],
-    id,
-    host,
-  );
+  const security = parseSecurity(values);
+  const config = configFromFlags({ ...values, tty }, security, args, id, host);
+  return containerOf(values, config, security, overlay ? [path] : [], id, host);
 };
 
 /**
@@ -164,30 +315,60 @@ const containerFromWords = async (
   const id = newId();
   if (!choice) return containerFromOptions(values, operands, host, id, name);
   const { image } = choice;
-  const { flags, args } = applyImage({ ...values, rootfs: `${image.layers[0]}:O` }, image, choice.operands);
-  const tty = wantsTerminal(values, host, name);
-  return containerOf(
-    values,
-    configFromFlags({ ...flags, tty }, args, id, imageHost(host, image)),
-    image.layers,
-    id,
-    host,
+  // docker: another entrypoint has arguments of its own, so the image's are not meant for it
+  const run =
+    values.entrypoint === undefined
+      ? image.run
+      : { ...image.run, entrypoint: [values.entrypoint].filter(Boolean), cmd: [] };
+  const { flags, args } = applyImage(
+    { ...values, rootfs: `${image.layers[0]}:O` },
+    { ...image, run },
+    choice.operands,
   );
+  const tty = wantsTerminal(values, host, name);
+  const security = parseSecurity(values);
+  const config = configFromFlags({ ...flags, tty }, security, args, id, imageHost(host, image));
+  return containerOf(values, config, security, image.layers, id, host);
 };
 
-const containerOf = (
-  { interactive }: Values<typeof options>,
+const containerOf = async (
+  values: Values<typeof options>,
   config: Config,
+  security: Security,
   lower: readonly string[],
   id: string,
   host: Host,
-): Container => ({
-  id,
-  config,
-  lower,
-  input: interactive,
-  limits: planLimits(host, id, config.linux.resources),
-});
+): Promise<Container> => {
+  const limits = planLimits(host, id, config.linux.resources);
+  return {
+    id,
+    config: limits.filtersDevices || values.privileged ? config : withoutNodes(config, values),
+    lower,
+    input: values.interactive,
+    files: filesFor(values, config, lower.length > 0, host),
+    init: values.init,
+    cidfile: values.cidfile,
+    filter: await seccompProgram(security, host),
+    limits,
+  };
+};
+
+/** A root that is used as it is stays as it is. */
+const filesFor = (
+  values: Values<typeof options>,
+  { hostname, linux }: Config,
+  isThrownAway: boolean,
+  host: Host,
+): readonly OwnFile[] => {
+  if (isThrownAway) return ownFiles(values, hostname, !linux.namespaces.includes("network"), host);
+  const { addHost, dns, dnsSearch, dnsOption } = values;
+  if (addHost.length || dns.length || dnsSearch.length || dnsOption.length)
+    throw new UsageError(
+      "--add-host and --dns… would change the root's own files",
+      "--rootfs DIR:O leaves them alone",
+    );
+  return [];
+};
 
 const wantsTerminal = (values: Values<typeof options>, host: Host, name: string): boolean => {
   if (!values.tty || !values.interactive || host.isTerminal(0)) return values.tty;

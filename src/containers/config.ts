@@ -1,7 +1,10 @@
 // The part of the OCI runtime spec's config that nsk plans from, with the spec's names, types and meanings.
 // @see https://github.com/opencontainers/runtime-spec/blob/main/config.md
 
+import type { RLIMIT } from "../abi/flags.ts";
 import type { Limits } from "../cgroups/limits.ts";
+import type { Architecture } from "./seccomp/calls.ts";
+import type { SeccompAction } from "./seccomp/compile.ts";
 
 export interface Config {
   readonly process: Process;
@@ -21,6 +24,24 @@ export interface Process {
   readonly cwd: string;
   /** By name, e.g. `CAP_CHOWN`: the bounding, permitted and effective set. The inheritable and ambient are empty. */
   readonly capabilities: readonly string[];
+  /** No program inside gains privileges by its setuid bit or file capabilities. @see PR_SET_NO_NEW_PRIVS(2const) */
+  readonly noNewPrivileges: boolean;
+  readonly rlimits: readonly Rlimit[];
+  /** -1000 (never) to 1000 (first) when memory runs out; as the caller's unless given. @see proc_pid_oom_score_adj(5) */
+  readonly oomScoreAdj?: number | undefined;
+}
+
+/** A resource limit; -1 is none. @see getrlimit(2) */
+export interface Rlimit {
+  readonly type: keyof typeof RLIMIT;
+  readonly soft: number;
+  readonly hard: number;
+}
+
+/** A file of /etc that a container has of its own in a throwaway layer. */
+export interface OwnFile {
+  readonly path: string;
+  readonly text: string;
 }
 
 export interface Root {
@@ -45,11 +66,44 @@ export interface Linux {
   readonly maskedPaths: readonly string[];
   readonly readonlyPaths: readonly string[];
   readonly devices: readonly Device[];
+  /** Files below /proc/sys by their names with dots, for its own namespaces. @see sysctl(8) */
+  readonly sysctl: Readonly<Record<string, string>>;
 }
 
-/** A character device. @see mknod(2) */
+/** Which system calls programs may make. @see seccomp(2) */
+export interface Seccomp {
+  /** What becomes of a call that no rule names. */
+  readonly defaultAction: SeccompAction;
+  /** The error number of an SCMP_ACT_ERRNO; EPERM unless given. */
+  readonly defaultErrnoRet?: number | undefined;
+  /** A program of any other kind ends at its first call. */
+  readonly architectures: readonly Architecture[];
+  readonly syscalls: readonly SeccompRule[];
+}
+
+export interface SeccompRule {
+  readonly names: readonly string[];
+  readonly action: SeccompAction;
+  readonly errnoRet?: number | undefined;
+  /** Conditions that must all hold. */
+  readonly args: readonly SeccompArgument[];
+}
+
+export interface SeccompArgument {
+  /** 0 to 5. */
+  readonly index: number;
+  readonly value: bigint;
+  /** Of SCMP_CMP_MASKED_EQ: what is left of the argument when `value` is the mask. */
+  readonly valueTwo: bigint;
+  readonly op: SeccompOperator;
+}
+
+export type SeccompOperator = `SCMP_CMP_${"NE" | "LT" | "LE" | "EQ" | "GE" | "GT" | "MASKED_EQ"}`;
+
+/** A block or character device. @see mknod(2) */
 export interface Device {
   readonly path: string;
+  readonly type: "b" | "c";
   readonly major: number;
   readonly minor: number;
   readonly fileMode: number;

@@ -1,13 +1,13 @@
 // What a container has unless it is told otherwise: docker's defaults, and where nsk is stricter, why.
 
+import type { DeviceRule } from "../cgroups/devices.ts";
 import type { Device, Linux, Mount } from "./config.ts";
 
 /**
- * Docker's capabilities without CAP_MKNOD: docker lets containers make device nodes and forbids to open them by a
- * device filter on the control group, which nsk has not.
+ * Docker's capabilities. CAP_MKNOD is among them only where a filter holds which devices can be opened.
  * @see capabilities(7)
  */
-export const CAPABILITIES = [
+export const CAPABILITIES: readonly string[] = [
   "CAP_CHOWN",
   "CAP_DAC_OVERRIDE",
   "CAP_FOWNER",
@@ -19,9 +19,10 @@ export const CAPABILITIES = [
   "CAP_NET_BIND_SERVICE",
   "CAP_NET_RAW",
   "CAP_SYS_CHROOT",
+  "CAP_MKNOD",
   "CAP_AUDIT_WRITE",
   "CAP_SETFCAP",
-] as const;
+];
 
 export const MOUNTS: readonly Mount[] = [
   { destination: "/proc", source: "proc", type: "proc", options: ["nosuid", "noexec", "nodev"] },
@@ -47,8 +48,16 @@ export const MOUNTS: readonly Mount[] = [
   { destination: "/sys", source: "sysfs", type: "sysfs", options: ["nosuid", "noexec", "nodev", "ro"] },
 ];
 
+export const CGROUP_MOUNT: Mount = {
+  destination: "/sys/fs/cgroup",
+  source: "cgroup",
+  type: "cgroup",
+  options: ["nosuid", "noexec", "nodev", "ro"],
+};
+
 const device = (path: string, major: number, minor: number): Device => ({
   path,
+  type: "c",
   major,
   minor,
   fileMode: 0o666,
@@ -62,6 +71,33 @@ export const DEVICES: readonly Device[] = [
   device("/dev/random", 1, 8),
   device("/dev/urandom", 1, 9),
   device("/dev/tty", 5, 0),
+];
+
+const allow = (major: number, minor?: number): DeviceRule => ({
+  allow: true,
+  type: "c",
+  major,
+  minor,
+  access: "rwm",
+});
+
+/**
+ * Any node may be made, and of those only these be opened: the devices above, the terminals (/dev/console, /dev/ptmx,
+ * those of devpts). runc's list.
+ */
+export const DEVICE_RULES: readonly DeviceRule[] = [
+  { allow: false, type: "a", access: "rwm" },
+  { allow: true, type: "c", access: "m" },
+  { allow: true, type: "b", access: "m" },
+  allow(1, 3),
+  allow(1, 5),
+  allow(1, 7),
+  allow(1, 8),
+  allow(1, 9),
+  allow(5, 0),
+  allow(5, 1),
+  allow(5, 2),
+  allow(136),
 ];
 
 /** `[link, where it points]`, as the spec wants them. */

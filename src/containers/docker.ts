@@ -1,75 +1,174 @@
 // docker's flags, as a person writes them, into a config. Names, units and messages are docker's.
 
-import { UsageError } from "../abi/errors.ts";
-import type { Limits } from "../cgroups/limits.ts";
+import { HostError, UsageError } from "../abi/errors.ts";
 import { parseGroup, parseId, parsePasswd } from "../host/accounts.ts";
 import type { Host } from "../host/host.ts";
-import type { Config, Linux, Mount, Process } from "./config.ts";
-import { CAPABILITIES, DEVICES, MASKED_PATHS, MOUNTS, READONLY_PATHS } from "./defaults.ts";
+import type { Config, Device, Linux, Mount, Process } from "./config.ts";
+import { CGROUP_MOUNT, DEVICES, MASKED_PATHS, MOUNTS, READONLY_PATHS } from "./defaults.ts";
+import { type LimitFlags, parseBytes, parseResources, parseUlimits, wholeNumber } from "./docker-limits.ts";
+import { allDevices, type MountFlags, parseDevice, parseMounts } from "./docker-mounts.ts";
+import type { Security } from "./security.ts";
 
 /** `nsk run`'s options. @see docker-run(1) */
-export interface Flags {
+export interface Flags extends LimitFlags, MountFlags {
   readonly rootfs?: string | undefined;
-  readonly cpus?: string | undefined;
-  readonly cpuShares?: string | undefined;
-  readonly cpusetCpus?: string | undefined;
-  readonly memory?: string | undefined;
-  readonly pidsLimit?: string | undefined;
   readonly hostname?: string | undefined;
   readonly env: readonly string[];
   readonly workdir?: string | undefined;
   readonly user?: string | undefined;
   readonly readOnly: boolean;
-  readonly volume: readonly string[];
+  readonly device: readonly string[];
+  readonly groupAdd: readonly string[];
+  readonly ulimit: readonly string[];
+  readonly sysctl: readonly string[];
+  readonly shmSize?: string | undefined;
+  readonly oomScoreAdj?: string | undefined;
+  readonly envFile: readonly string[];
+  readonly ipc?: string | undefined;
+  readonly uts?: string | undefined;
+  readonly userns?: string | undefined;
   readonly tty: boolean;
   readonly network?: string | undefined;
 }
 
 /** A config for `args`. Throws {@link UsageError} for a value that makes no sense. */
-export const configFromFlags = (flags: Flags, args: readonly string[], id: string, host: Host): Config => {
+export const configFromFlags = (
+  flags: Flags,
+  security: Security,
+  args: readonly string[],
+  id: string,
+  host: Host,
+): Config => {
   const network = flags.network ?? "none";
   if (network !== "none" && network !== "host")
     throw new UsageError(`--network ${network}: nsk run has none (loopback only) and host`);
+  const own = parseNamespaces(flags, network);
   const { path } = parseRootfs(flags.rootfs);
   const user = parseUser(flags.user, path, host);
-  const hostname = flags.hostname ?? id;
-  if (hostname.length === 0 || hostname.length > 64)
-    throw new UsageError(`invalid --hostname '${hostname}': 1 to 64 bytes`);
+  const extra = parseGroups(flags.groupAdd, path, host);
+  const hostname = parseHostname(flags, id, own, host);
+  const devices = flags.device.map((text) => parseDevice(text, host));
+  const { privileged } = flags;
+  const oomScoreAdj = wholeNumber("--oom-score-adj", flags.oomScoreAdj, -1000);
+  if (oomScoreAdj !== undefined && oomScoreAdj > 1000)
+    throw new UsageError(`invalid argument '${oomScoreAdj}' for --oom-score-adj: from -1000 to 1000`);
   return {
     process: {
       terminal: flags.tty,
-      user,
+      user: extra.length ? { ...user, additionalGids: [...user.additionalGids, ...extra] } : user,
       args,
       env: environment(flags, hostname, user.home, host),
       cwd: parseWorkdir(flags.workdir),
-      capabilities: CAPABILITIES,
+      capabilities: security.capabilities,
+      noNewPrivileges: security.noNewPrivileges,
+      rlimits: parseUlimits(flags.ulimit),
+      oomScoreAdj,
     },
     root: { path, readonly: flags.readOnly },
     hostname,
-    mounts: [
-      ...MOUNTS,
-      {
-        destination: "/sys/fs/cgroup",
-        source: "cgroup",
-        type: "cgroup",
-        options: ["nosuid", "noexec", "nodev", "ro"],
-      },
-      ...flags.volume.map(parseVolume),
-    ],
+    mounts: [...ownMounts(flags, own), ...parseMounts(flags)],
     linux: {
-      namespaces: namespaces(network),
-      resources: parseResources(flags),
-      maskedPaths: MASKED_PATHS,
-      readonlyPaths: READONLY_PATHS,
-      devices: DEVICES,
+      namespaces: own,
+      resources: parseResources(
+        flags,
+        devices.map(({ rule }) => rule),
+      ),
+      maskedPaths: security.protectsPaths ? MASKED_PATHS : [],
+      readonlyPaths: security.protectsPaths ? READONLY_PATHS : [],
+      devices: devicesOf(
+        devices.map(({ device }) => device),
+        privileged ? allDevices(host) : [],
+      ),
+      sysctl: parseSysctls(flags.sysctl, own),
     },
   };
 };
 
-const namespaces = (network: "none" | "host"): Linux["namespaces"] =>
-  network === "host"
-    ? ["mount", "pid", "uts", "ipc", "cgroup"]
-    : ["mount", "pid", "uts", "ipc", "network", "cgroup"];
+/** docker's, those asked for, and for a privileged container the host's; each place once. */
+const devicesOf = (...more: readonly (readonly Device[])[]): Device[] => {
+  const devices = [...DEVICES];
+  for (const list of more)
+    for (const device of list) if (!devices.some(({ path }) => path === device.path)) devices.push(device);
+  return devices;
+};
+
+/** The file systems that a container has of its own; those of the host's IPC namespace are the host's. */
+const ownMounts = ({ privileged, shmSize, ipc }: Flags, own: Linux["namespaces"]): Mount[] => {
+  const size = shmSize === undefined ? undefined : parseBytes("--shm-size", shmSize);
+  const isOwn = own.includes("ipc");
+  const mounts: Mount[] = [];
+  for (const mount of MOUNTS) {
+    const { destination } = mount;
+    if (destination === "/dev/shm" && (ipc === "none" || !isOwn)) continue;
+    if (destination === "/dev/shm" && size !== undefined) {
+      const options = mount.options.filter((option) => !option.startsWith("size="));
+      mounts.push({ ...mount, options: size ? [...options, `size=${size}`] : options });
+    } else mounts.push(privileged ? writable(mount) : mount);
+  }
+  mounts.push(privileged ? writable(CGROUP_MOUNT) : CGROUP_MOUNT);
+  // A message queue's file system shows the namespace that it is mounted in, so that needs no more.
+  if (!isOwn) mounts.push({ destination: "/dev/shm", source: "/dev/shm", type: "bind", options: ["rbind"] });
+  return mounts;
+};
+
+const parseHostname = (flags: Flags, id: string, own: Linux["namespaces"], host: Host): string => {
+  if (!own.includes("uts")) {
+    if (flags.hostname !== undefined)
+      throw new UsageError("--hostname and --uts host: the host's name would be changed");
+    return host.read("/proc/sys/kernel/hostname")?.trim() || id;
+  }
+  const hostname = flags.hostname ?? id;
+  if (hostname.length === 0 || hostname.length > 64)
+    throw new UsageError(`invalid --hostname '${hostname}': 1 to 64 bytes`);
+  return hostname;
+};
+
+/** `NAME=value`, of its own namespaces only: others are the host's. */
+const parseSysctls = (texts: readonly string[], own: Linux["namespaces"]): Record<string, string> => {
+  const found: Record<string, string> = {};
+  for (const text of texts) {
+    const [, name = "", value = ""] = /^([\w-]+(?:\.[\w-]+)+)=(.*)$/s.exec(text) ?? [];
+    const kind = SYSCTLS.find(([, pattern]) => pattern.test(name))?.[0];
+    if (kind === undefined)
+      throw new UsageError(
+        `invalid --sysctl '${text}': NAME=value, and a name that a namespace has of its own`,
+      );
+    if (!own.includes(kind))
+      throw new UsageError(
+        `--sysctl ${name}: it would be the host's, as the container has no ${kind} namespace`,
+      );
+    found[name] = value;
+  }
+  return found;
+};
+
+const SYSCTLS: readonly (readonly [kind: Linux["namespaces"][number], pattern: RegExp])[] = [
+  ["network", /^net\./],
+  ["ipc", /^fs\.mqueue\.|^kernel\.(?:msgmax|msgmnb|msgmni|sem|shmall|shmmax|shmmni|shm_rmid_forced)$/],
+  ["uts", /^kernel\.domainname$/],
+];
+
+const writable = (mount: Mount): Mount => ({
+  ...mount,
+  options: mount.options.filter((option) => option !== "ro"),
+});
+
+/** A namespace that is shared with the host is none of its own. */
+const parseNamespaces = ({ ipc, uts, userns }: Flags, network: "none" | "host"): Linux["namespaces"] => {
+  const own: Linux["namespaces"][number][] = ["mount", "pid"];
+  const check = (option: string, value: string | undefined, known: readonly string[]): void => {
+    if (value !== undefined && !known.includes(value))
+      throw new UsageError(`--${option} ${value}: nsk run has ${known.filter(Boolean).join(" and ")}`);
+  };
+  check("uts", uts, ["", "private", "host"]);
+  check("ipc", ipc, ["", "private", "shareable", "none", "host"]);
+  check("userns", userns, ["", "host"]);
+  if (uts !== "host") own.push("uts");
+  if (ipc !== "host") own.push("ipc");
+  if (network !== "host") own.push("network");
+  own.push("cgroup");
+  return own;
+};
 
 /** `DIR` is used as it is, `DIR:O` below a throwaway layer (podman's notation), and no rootfs is `/:O`. */
 export const parseRootfs = (rootfs: string | undefined): { path: string; overlay: boolean } => {
@@ -86,24 +185,6 @@ const parseWorkdir = (workdir = "/"): string => {
   if (!workdir.startsWith("/"))
     throw new UsageError(`the working directory '${workdir}' is invalid, it needs to be an absolute path`);
   return workdir;
-};
-
-const parseVolume = (text: string): Mount => {
-  const [source = "", destination, mode, ...more] = text.split(":");
-  if (destination === undefined || more.length)
-    throw new UsageError(`invalid volume '${text}': SRC:DST[:ro]`);
-  if (!source.includes("/"))
-    throw new UsageError(
-      `invalid volume '${text}': nsk has no named volumes`,
-      "write a path: ./NAME or /some/where",
-    );
-  if (!destination.startsWith("/") || destination.split("/").every((part) => part === "" || part === "."))
-    throw new UsageError(`invalid volume '${text}': the place inside is an absolute path, and not /`);
-  if (destination.split("/").includes(".."))
-    throw new UsageError(`invalid volume '${text}': '..' in the place inside`);
-  if (mode !== undefined && mode !== "ro" && mode !== "rw")
-    throw new UsageError(`invalid volume '${text}': ro or rw, not '${mode}'`);
-  return { destination, source, type: "bind", options: mode === "ro" ? ["rbind", "ro"] : ["rbind"] };
 };
 
 /** `name|uid[:group|gid]`, looked up in the root's own files. */
@@ -136,6 +217,17 @@ const parseUser = (
   return { uid: uid ?? user!.uid, gid, additionalGids, home: user?.home || "/" };
 };
 
+/** Groups besides the user's, by number or the root's own names. */
+const parseGroups = (texts: readonly string[], root: string, host: Host): number[] => {
+  if (texts.length === 0) return [];
+  const known = parseGroup(host.read(`${root === "/" ? "" : root}/etc/group`));
+  return texts.map((text) => {
+    const gid = parseId(text) ?? known.find(({ name }) => name === text)?.gid;
+    if (gid !== undefined) return gid;
+    throw new UsageError(`unable to find group ${text}: no matching entries in the container's /etc/group`);
+  });
+};
+
 const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /** As docker's: a few variables of its own, then `-e`, where a name without a value takes the caller's. */
@@ -146,7 +238,7 @@ const environment = (flags: Flags, hostname: string, home: string, host: Host): 
     ...(flags.tty ? ([["TERM", "xterm"]] as const) : []),
     ["HOME", home],
   ]);
-  for (const word of flags.env) {
+  for (const word of flags.envFile.length ? [...fromFiles(flags.envFile, host), ...flags.env] : flags.env) {
     const equals = word.indexOf("=");
     const name = equals < 0 ? word : word.slice(0, equals);
     if (name === "") throw new UsageError(`invalid environment variable: ${word}`);
@@ -157,62 +249,11 @@ const environment = (flags: Flags, hostname: string, home: string, host: Host): 
   return [...variables].map(([name, value]) => `${name}=${value}`);
 };
 
-/** Microseconds; the kernel's default and docker's. */
-const PERIOD = 100_000;
-/** The kernel's smallest quota. @see sched-bwc in the kernel's documentation */
-const SMALLEST_QUOTA = 1_000;
-
-const parseResources = (flags: Flags): Limits => {
-  const quota =
-    flags.cpus === undefined ? undefined : Math.round(parseDecimal("--cpus", flags.cpus) * PERIOD);
-  // docker: --cpus 0 is no limit
-  if (quota && quota < SMALLEST_QUOTA)
-    throw new UsageError(
-      `invalid argument '${flags.cpus}' for --cpus: the smallest is ${SMALLEST_QUOTA / PERIOD}`,
-    );
-  return {
-    ...(quota && { cpuQuota: quota, cpuPeriod: PERIOD }),
-    cpuShares: wholeNumber("--cpu-shares", flags.cpuShares, 0) || undefined,
-    cpus: flags.cpusetCpus === undefined ? undefined : parseCpuList(flags.cpusetCpus),
-    memory: flags.memory === undefined ? undefined : parseMemory(flags.memory) || undefined,
-    pids: unlimitedAsUndefined(wholeNumber("--pids-limit", flags.pidsLimit, -1)),
-  };
-};
-
-const unlimitedAsUndefined = (count: number | undefined): number | undefined =>
-  count === undefined || count <= 0 ? undefined : count;
-
-const parseDecimal = (option: string, text: string): number => {
-  if (!/^\d+(\.\d*)?$|^\.\d+$/.test(text))
-    throw new UsageError(`invalid argument '${text}' for ${option}: a number such as 0.5`);
-  return Number(text);
-};
-
-const wholeNumber = (option: string, text: string | undefined, least: number): number | undefined => {
-  if (text === undefined) return undefined;
-  const value = Number(text);
-  if (!/^-?\d+$/.test(text) || value < least || !Number.isSafeInteger(value))
-    throw new UsageError(`invalid argument '${text}' for ${option}: a whole number`);
-  return value;
-};
-
-const UNITS = { b: 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 } as const;
-/** docker refuses less: no program starts in it. */
-const LEAST_MEMORY = 6 * UNITS.m;
-
-/** Bytes from `64m`, `1.5g`, `65536`, as docker takes them. */
-export const parseMemory = (text: string): number => {
-  const found = /^(\d+(?:\.\d+)?)([bkmgt])?(?:i?b)?$/i.exec(text);
-  if (!found) throw new UsageError(`invalid argument '${text}' for --memory: a size such as 64m`);
-  const bytes = Math.floor(Number(found[1]) * UNITS[(found[2]?.toLowerCase() ?? "b") as keyof typeof UNITS]);
-  if (bytes !== 0 && bytes < LEAST_MEMORY)
-    throw new UsageError(`invalid argument '${text}' for --memory: the least is 6m`);
-  return bytes;
-};
-
-/** `0-2,4`. @see cpuset(7), "List format" */
-const parseCpuList = (text: string): string => {
-  if (!/^\d+(-\d+)?(,\d+(-\d+)?)*$/.test(text))
-    throw new UsageError(`invalid argument '${text}' for --cpuset-cpus: a list such as 0-2,4`);
-  return text;
-};
+/** `NAME=value` or `NAME` on each line, as they stand there; lines that begin with # are none. @see docker-run(1) */
+const fromFiles = (paths: readonly string[], host: Host): string[] =>
+  paths.flatMap((path) => {
+    const text = host.read(path);
+    if (text === undefined) throw new HostError(`--env-file ${path}: it is not there or cannot be read`);
+    const lines = text.split(/\r?\n/).map((line) => line.trimStart());
+    return lines.filter((line) => line !== "" && !line.startsWith("#"));
+  });

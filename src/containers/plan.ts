@@ -2,16 +2,16 @@
 // clean up) and the child's (namespaces, root, mounts, privileges, program).
 
 import { errno } from "../abi/errno.ts";
-import { CAP, CLONE, MNT, MS, SIG } from "../abi/flags.ts";
+import { CAP, CLONE, MNT, MS, O, SIG } from "../abi/flags.ts";
 import type { Hierarchies } from "../cgroups/hierarchies.ts";
 import type { LimitsPlan } from "../cgroups/limits.ts";
 import type { Host } from "../host/host.ts";
 import { type CallStep, slot } from "../plan/call.ts";
-import type { ForkStep, Plan, Step } from "../plan/plan.ts";
+import type { ExecStep, ForkStep, Plan, Step } from "../plan/plan.ts";
 import { programCandidates } from "../plan/program.ts";
 import * as steps from "../plan/steps.ts";
-import type { Config, Linux, Mount } from "./config.ts";
-import { DEVICE_LINKS } from "./defaults.ts";
+import type { Config, Linux, Mount, OwnFile, Process } from "./config.ts";
+import { DEVICE_LINKS, MOUNTS } from "./defaults.ts";
 import { parseMountOptions } from "./mount-options.ts";
 
 /** Where records of running containers are, and where a container puts its root together in its own namespace. */
@@ -29,6 +29,14 @@ export interface Container {
   readonly lower: readonly string[];
   /** The caller's standard input is the container's; otherwise it reads nothing. */
   readonly input: boolean;
+  /** Files that it has of its own; a root that is used as it is gets none. */
+  readonly files: readonly OwnFile[];
+  /** Its first process is not the program, but one that passes signals on and waits for orphans. */
+  readonly init: boolean;
+  /** A new file that its id is written to. */
+  readonly cidfile: string | undefined;
+  /** The program that decides over its system calls (compileSeccomp); undefined for none. */
+  readonly filter: Uint8Array | undefined;
   /** The control groups of its limits. */
   readonly limits: LimitsPlan;
 }
@@ -81,6 +89,7 @@ export const planContainer = (name: string, container: Container, host: Host): P
       }),
       steps.signalDescriptor(signals),
       ...openRecord(container),
+      ...tellId(container),
       ...limits.create,
       ...steps.openSelf(supervisor),
       ...(terminal
@@ -134,12 +143,16 @@ const openRecord = ({ id, limits }: Container): CallStep[] => {
 const child = (container: Container, host: Host): Step[] => {
   const { config, limits } = container;
   const { process, linux } = config;
+  // Mounts from the first that shows a piece of the host on come last: what is made safe before is not theirs to change.
+  const bind = config.mounts.findIndex(({ type }) => type === "bind");
+  const first = bind < 0 ? config.mounts.length : bind;
   return [
     ...steps.dieWithParent(SIG.SIGKILL, supervisor),
     ...steps.appendIdentity(record, {
       reason: "whom the next run ends, should the supervisor be killed and this live on",
     }),
     steps.setsid({ reason: "signals of the caller's terminal go to the supervisor alone" }),
+    steps.joinKeyring(`_ses.${container.id}`, { reason: "the caller's keys are none of its business" }),
     ...limits.join,
     ...(linux.namespaces.includes("cgroup")
       ? [
@@ -150,41 +163,133 @@ const child = (container: Container, host: Host): Step[] => {
       : []),
     ...root(container, host),
     steps.setUmask(0, slot("umask"), { reason: "modes of what is made below are meant as they are written" }),
-    ...config.mounts
-      .filter((mount) => mount.type !== "bind")
-      .flatMap((mount) => fileSystem(mount, container)),
+    ...config.mounts.slice(0, first).flatMap((mount) => fileSystem(mount, container)),
     ...devices(linux),
-    ...config.mounts.flatMap((mount, i) => (mount.type === "bind" ? attachVolume(mount, i, host) : [])),
+    ...(container.files.length ? [...directories("/etc"), ...container.files.flatMap(ownFile)] : []),
+    ...settings(config),
     ...(linux.namespaces.includes("network") ? steps.loopbackUp() : []),
     ...(linux.namespaces.includes("uts") ? [steps.setHostname(config.hostname)] : []),
     ...protections(linux, host),
-    ...(config.root.readonly ? [remountReadonly("/", MS.MS_NODEV)] : []),
+    ...config.mounts
+      .slice(first)
+      .flatMap((mount, i) =>
+        mount.type === "bind" ? attachVolume(mount, first + i, host) : fileSystem(mount, container),
+      ),
+    ...(config.root.readonly ? [remountReadonly("/", mayOpenDevices(container) ? 0 : MS.MS_NODEV)] : []),
     ...standardInput(container),
-    ...privileges(config, host),
+    ...process.rlimits.map(({ type, soft, hard }) => steps.limitResource(type, soft, hard)),
+    ...identity(container, host),
     ...workingDirectory(process.cwd, config.root.readonly),
     steps.parentDeathSignal(SIG.SIGKILL, { reason: "again: a change of user has cleared it" }),
     steps.restoreUmask(slot("umask")),
-    steps.restoreSignals(mask),
+    ...(container.init ? [] : [steps.restoreSignals(mask)]),
     steps.closeFrom(3, { reason: "no descriptor of the host gets in" }),
+    ...confinement(container, host),
+    ...(container.init ? behindInit(process) : [become(process)]),
+  ];
+};
+
+const become = ({ args, env }: Process): ExecStep => ({
+  kind: "exec",
+  program: args[0]!,
+  argv: args,
+  candidates: programCandidates(args[0]!, variable(env, "PATH")),
+  env,
+  reason: "become the program",
+});
+
+/** All that can be passed on: not what a process cannot take, and not what tells of a child or of its own mistakes. */
+const PASSED_ON = Array.from({ length: 64 }, (_, i) => i + 1).filter(
+  (signal) =>
+    ![
+      SIG.SIGKILL,
+      SIG.SIGSTOP,
+      SIG.SIGCHLD,
+      SIG.SIGSEGV,
+      SIG.SIGBUS,
+      SIG.SIGFPE,
+      SIG.SIGILL,
+      SIG.SIGTRAP,
+    ].some((other) => other === signal),
+);
+
+/** The kernel gives a namespace's first process no signal that it has no handler for, and orphans for it to wait for. */
+const behindInit = (process: Process): Step[] => {
+  const pid = slot("program");
+  return [
     {
-      kind: "exec",
-      program: process.args[0]!,
-      argv: process.args,
-      candidates: programCandidates(process.args[0]!, variable(process.env, "PATH")),
-      env: process.env,
-      reason: "become the program",
+      kind: "fork",
+      flags: 0,
+      pid,
+      reason: "the program is process 2; this one stays",
+      child: [steps.restoreSignals(mask), become(process)],
+    },
+    {
+      kind: "wait",
+      pid,
+      signaled: "status",
+      forward: PASSED_ON,
+      reaps: true,
+      cleanup: [],
+      reason: "wait for it and for orphans, and end as it ended",
     },
   ];
+};
+
+/** For whoever started it with `--cidfile`. */
+const tellId = ({ id, cidfile }: Container): CallStep[] => {
+  if (cidfile === undefined) return [];
+  const [file, title] = [slot("cidfile"), `write ${cidfile}`];
+  return [
+    steps.open(cidfile, O.O_WRONLY | O.O_CREAT | O.O_EXCL | O.O_CLOEXEC, file, {
+      mode: 0o644,
+      title,
+      hints: { [errno("EEXIST")]: "it may be another container's: remove it, or write to another file" },
+      undo: steps.unlink(cidfile),
+    }),
+    steps.write(file, id, title),
+    steps.close(file, { title }),
+  ];
+};
+
+/** What the root has of that name is put away first: a link of an image's leads to no other file. */
+const ownFile = ({ path, text }: OwnFile): CallStep[] => {
+  const [file, title] = [slot("file"), `write ${path}`];
+  return [
+    steps.unlink(path, { tolerate: [errno("ENOENT")] }),
+    steps.open(path, O.O_WRONLY | O.O_CREAT | O.O_EXCL | O.O_CLOEXEC, file, { mode: 0o644, title }),
+    ...(text === "" ? [] : [steps.write(file, text, title)]),
+    steps.close(file, { title }),
+  ];
+};
+
+/** What is set by files of /proc, while they can be written. */
+const settings = ({ process, linux }: Config): CallStep[] => {
+  const out: CallStep[] = [];
+  if (process.oomScoreAdj !== undefined)
+    out.push(...steps.writeFile("/proc/self/oom_score_adj", String(process.oomScoreAdj)));
+  for (const name in linux.sysctl)
+    out.push(
+      ...steps.writeFile(`/proc/sys/${name.replaceAll(".", "/")}`, linux.sysctl[name]!, {
+        title: `set ${name}`,
+      }),
+    );
+  return out;
 };
 
 const variable = (env: readonly string[], name: string): string | undefined =>
   env.find((word) => word.startsWith(`${name}=`))?.slice(name.length + 1);
 
+/** Whether nodes in its root open devices: when something else decides which, or when all are its own. */
+const mayOpenDevices = ({ config, limits }: Container): boolean =>
+  limits.filtersDevices || config.process.capabilities.includes("CAP_MKNOD");
+
 /** Overlayfs takes colons between layers and commas between options, so those of a path need a backslash. */
 const overlayPath = (path: string): string => path.replace(/[\\:,]/g, (character) => `\\${character}`);
 
 /** Puts the root together, opens what is bound in from the host, and changes over. @see pivot_root(2) */
-const root = ({ config, lower }: Container, host: Host): Step[] => {
+const root = (container: Container, host: Host): Step[] => {
+  const { config, lower } = container;
   const overlay = lower.length > 0;
   const { path } = config.root;
   const base = `${STATE}/root`;
@@ -208,7 +313,7 @@ const root = ({ config, lower }: Container, host: Host): Step[] => {
             source: "overlay",
             target: base,
             fstype: "overlay",
-            flags: MS.MS_NODEV,
+            flags: mayOpenDevices(container) ? 0 : MS.MS_NODEV,
             data: `lowerdir=${lower.map(overlayPath).join(":")},upperdir=${STATE}/upper,workdir=${STATE}/work`,
           },
           {
@@ -226,16 +331,20 @@ const root = ({ config, lower }: Container, host: Host): Step[] => {
           { source: path, target: path, fstype: null, flags: MS.MS_BIND | MS.MS_REC, data: null },
           { reason: "a root must be a mount", title: `use ${path} as the root` },
         ),
-        steps.mount(
-          {
-            source: null,
-            target: path,
-            fstype: null,
-            flags: MS.MS_REMOUNT | MS.MS_BIND | MS.MS_NODEV,
-            data: null,
-          },
-          { reason: "device nodes that lie in it open no device", title: `use ${path} as the root` },
-        ),
+        ...(mayOpenDevices(container)
+          ? []
+          : [
+              steps.mount(
+                {
+                  source: null,
+                  target: path,
+                  fstype: null,
+                  flags: MS.MS_REMOUNT | MS.MS_BIND | MS.MS_NODEV,
+                  data: null,
+                },
+                { reason: "device nodes that lie in it open no device", title: `use ${path} as the root` },
+              ),
+            ]),
       ];
   return [
     steps.mount(
@@ -285,7 +394,9 @@ const attachVolume = (mount: Mount, n: number, host: Host): CallStep[] => {
     ...(isDirectory
       ? directories(destination)
       : [...directories(parentOf(destination)), steps.ensureFile(destination, 0o644)]),
-    steps.attachTree(volumeSlot(n), destination),
+    steps.attachTree(volumeSlot(n), destination, {
+      hints: { [errno("EINVAL")]: `${destination} is a link in the root, and nothing is mounted on one` },
+    }),
     ...(isReadonly(mount) && !hasMountSetattr(host) ? [remountReadonly(destination, 0)] : []),
   ];
 };
@@ -307,12 +418,30 @@ const fileSystem = (mount: Mount, { limits }: Container): CallStep[] => {
   const target = mount.destination;
   if (mount.type === "cgroup") return controlGroups(target, flags, limits.hierarchies);
   return [
-    steps.ensureDirectory(target, 0o755),
+    // Those above it are there already, where it is one of docker's own.
+    ...(MADE.includes(target) ? [steps.ensureDirectory(target, 0o755)] : directories(target)),
+    ...(SOLID.includes(target) ? solid(target) : []),
     steps.mount(
       { source: mount.source, target, fstype: mount.type, flags, data },
       // A kernel without POSIX message queues has no mqueue to mount, and nothing else misses it.
       mount.type === "mqueue" ? { tolerate: [errno("ENODEV")] } : {},
     ),
+  ];
+};
+
+const MADE: readonly string[] = MOUNTS.map(({ destination }) => destination);
+
+/** Where a link would have the container's own file systems, and what protects them, lie elsewhere (CVE-2019-19921). */
+const SOLID: readonly string[] = ["/proc", "/sys", "/dev"];
+
+const solid = (path: string): CallStep[] => {
+  const [directory, title] = [slot("directory"), `use ${path}`];
+  return [
+    steps.openDirectory(path, directory, {
+      title,
+      hints: { [errno("ENOTDIR")]: `${path} of the root must be a directory, and no link` },
+    }),
+    steps.close(directory, { title }),
   ];
 };
 
@@ -352,9 +481,12 @@ const controlGroups = (target: string, flags: number, hierarchies: Hierarchies):
 };
 
 const devices = ({ devices }: Linux): CallStep[] => [
-  ...devices.map((device) =>
-    steps.makeCharacterDevice(device.path, device.fileMode, device.major, device.minor),
-  ),
+  ...devices.flatMap((device) => {
+    const parent = parentOf(device.path);
+    return parent === "/dev"
+      ? [steps.makeDevice(device)]
+      : [...directories(parent), steps.makeDevice(device)];
+  }),
   ...DEVICE_LINKS.map(([link, target]) => steps.symlink(target, link)),
 ];
 
@@ -404,24 +536,58 @@ const standardInput = ({ config, input }: Container): CallStep[] => {
   return input ? [] : steps.readNothing();
 };
 
-/** Least privilege, in the one order that works: what root may drop is dropped while it is still root. */
-const privileges = ({ process }: Config, host: Host): CallStep[] => {
+/** The user, and what no program inside can gain: what root may drop is dropped while it is still root. */
+const identity = (container: Container, host: Host): CallStep[] => {
+  const { process } = container.config;
   const { uid, gid, additionalGids } = process.user;
   const last = Number(host.read("/proc/sys/kernel/cap_last_cap") ?? CAP.CAP_CHECKPOINT_RESTORE);
+  const out: CallStep[] = [];
+  const drop = (bit: number, name: string): void => {
+    const reason = "no program inside can gain these again";
+    out.push(steps.dropFromBoundingSet(bit, name, out.length ? {} : { reason }));
+  };
+  let name: keyof typeof CAP;
+  for (name in CAP) if (CAP[name] <= last && !process.capabilities.includes(name)) drop(CAP[name], name);
+  // A newer kernel's, which have no names here.
+  for (let bit = CAP.CAP_CHECKPOINT_RESTORE + 1; bit <= last; bit++) drop(bit, `0x${bit.toString(16)}`);
+  out.push(steps.setgroups(additionalGids), steps.setgid(gid));
+  const filters = needsPrivilegeToFilter(container) && uid !== 0;
+  if (filters) out.push(steps.keepCapabilities({ reason: "the filter below takes one of them" }));
+  out.push(steps.setuid(uid));
+  if (filters) out.push(steps.setCapabilities(["CAP_SYS_ADMIN"], { reason: "this one, and until then" }));
+  return out;
+};
+
+/** Who has not promised to gain nothing needs CAP_SYS_ADMIN for a filter. @see seccomp(2) */
+const needsPrivilegeToFilter = ({ filter, config }: Container): boolean =>
+  filter !== undefined && !config.process.noNewPrivileges;
+
+/**
+ * The filter and the capabilities, as late as can be: a filter that knows nothing of nsk sees two calls of it at most,
+ * capset(2) and execve(2).
+ */
+const confinement = (container: Container, host: Host): CallStep[] => {
+  const { filter, config } = container;
+  const { user, capabilities, noNewPrivileges } = config.process;
   const own = permitted(host);
-  const dropped: CallStep[] = [];
   const kept: (keyof typeof CAP)[] = [];
   let name: keyof typeof CAP;
-  for (name in CAP) {
-    const bit = CAP[name];
-    if (!process.capabilities.includes(name)) {
-      const reason = "no program inside can gain these again";
-      if (bit <= last) dropped.push(steps.dropFromBoundingSet(bit, name, dropped.length ? {} : { reason }));
-    } else if (inSet(own, bit)) kept.push(name);
-  }
-  const rest = [steps.setgroups(additionalGids), steps.setgid(gid), steps.setuid(uid)];
-  if (uid === 0) rest.push(steps.setCapabilities(kept, { reason: "and root itself has only what is left" }));
-  return [...dropped, ...rest];
+  if (user.uid === 0)
+    for (name in CAP) if (capabilities.includes(name) && inSet(own, CAP[name])) kept.push(name);
+  const reason = "the program has these, and none that it could hand on unseen";
+  const out = [steps.setCapabilities(kept, { reason })];
+  if (noNewPrivileges)
+    out.push(steps.noNewPrivileges({ reason: "no setuid bit and no file capability counts any more" }));
+  if (filter === undefined) return out;
+  const filtering = steps.filterCalls(filter, {
+    reason: "from here on system calls that containers do not need fail",
+    hints: {
+      [errno("EINVAL")]: "this kernel has no filters: --security-opt seccomp=unconfined goes without",
+    },
+  });
+  if (noNewPrivileges) out.push(filtering);
+  else out.unshift(filtering);
+  return out;
 };
 
 /**

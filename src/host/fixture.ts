@@ -1,12 +1,13 @@
 // A host that exists only in a table, for tests of planners.
 
-import type { Host } from "./host.ts";
+import type { DeviceNode, Host } from "./host.ts";
 
 export interface Fixture extends Partial<Pick<Host, "arch" | "euid" | "egid">> {
   env?: Record<string, string>;
   /** `path: text`; directories are implied by what lies in them, and a path that ends in `/` is an empty one. */
   files?: Record<string, string>;
   links?: Record<string, string>;
+  devices?: Record<string, DeviceNode>;
 }
 
 /** A {@link Host} that knows just what `fixture` says. Root on x86-64 unless told otherwise. */
@@ -36,6 +37,7 @@ export const fixtureHost = (fixture: Fixture = {}): Host => {
     mode: (path) => (path in files ? 0o644 : list(path) ? 0o755 : undefined),
     link: (path) => fixture.links?.[path],
     owner: (path) => (path in files || list(path) ? { uid: 0, gid: 0 } : undefined),
+    device: (path) => fixture.devices?.[path],
     isTerminal: () => false,
     kind: (path) => (path in files ? "file" : list(path) ? "directory" : undefined),
   };

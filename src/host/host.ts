@@ -3,6 +3,16 @@
 
 import type { Arch } from "../abi/syscalls.ts";
 
+/** A device node. */
+export interface DeviceNode {
+  /** Block or character. */
+  readonly type: "b" | "c";
+  readonly major: number;
+  readonly minor: number;
+  /** Permission bits. */
+  readonly mode: number;
+}
+
 export interface Host {
   readonly arch: Arch;
   /** Effective ids. @see credentials(7) */
@@ -22,6 +32,8 @@ export interface Host {
   link(path: string): string | undefined;
   /** Who owns what a path leads to; undefined for nothing. */
   owner(path: string): { readonly uid: number; readonly gid: number } | undefined;
+  /** The device that a path leads to, symbolic links followed; undefined for anything else. @see mknod(2) */
+  device(path: string): DeviceNode | undefined;
   /** Whether a descriptor of the caller's is a terminal. */
   isTerminal(fd: number): boolean;
   /** What a path leads to, symbolic links followed; undefined for nothing. */

@@ -4,6 +4,7 @@ import { decode } from "../abi/bytes.ts";
 import { callerEnvironment } from "../sys/caller.ts";
 import {
   arch,
+  deviceOf,
   fileMode,
   fileType,
   isTerminal,
@@ -16,6 +17,8 @@ import {
 } from "../sys/linux.ts";
 import type { Host } from "./host.ts";
 
+const S_IFMT = 0o170000;
+const DEVICES: Readonly<Record<number, "b" | "c">> = { 0o060000: "b", 0o020000: "c" };
 const S_IFREG = 0o100000;
 const S_IFDIR = 0o040000;
 
@@ -62,6 +65,11 @@ export const liveHost = (): Host => ({
     return typeof link === "number" ? undefined : decode(link);
   },
   owner: fileOwner,
+  device: (path) => {
+    const mode = fileMode(path);
+    const type = mode < 0 ? undefined : DEVICES[mode & S_IFMT];
+    return type && { type, ...deviceOf(path), mode: mode & 0o777 };
+  },
   isTerminal: (fd) => isTerminal(fd),
   kind: (path) => {
     const type = fileType(path);

@@ -26,10 +26,15 @@ export interface Loaded {
 /** A C string that only the run can put together: a slot stands for its value in decimal. */
 export type Text = readonly (string | Slot)[];
 
+/** The address of bytes that the call reads. */
+export interface Pointer {
+  readonly bytes: Uint8Array;
+}
+
 /** One field of a structure that is filled in just before the call. `size` in bytes. */
 export interface Field {
   readonly size: 1 | 2 | 4 | 8;
-  readonly value: number | bigint | Slot | Loaded;
+  readonly value: number | bigint | Slot | Loaded | Pointer;
 }
 
 /** An argument, with the text that strace would print where the value alone does not tell it. */

@@ -70,6 +70,11 @@ export interface WaitStep {
   readonly signaled: "signal" | "status";
   /** Signals that are passed on to the child. They and SIGCHLD must be blocked. */
   readonly forward?: readonly number[];
+  /**
+   * With `forward`: other children are waited for as well, one that is stopped stops nobody, and the caller's
+   * environment is wiped from memory, because who waits may be seen by others.
+   */
+  readonly reaps?: boolean;
   /** Undone on every way out, in this order, when the child is gone. */
   readonly cleanup: readonly CallStep[];
   readonly reason?: string;

@@ -8,6 +8,7 @@ import {
   CAP,
   CLONE,
   type FlagTable,
+  KEYCTL_JOIN_SESSION_KEYRING,
   LOCK,
   MNT,
   MOUNT_ATTR_RDONLY,
@@ -15,12 +16,14 @@ import {
   MS,
   NET,
   O,
+  O_BY_ARCH,
   O_TMPFILE,
   OPEN_TREE,
   POLL,
   PR,
-  RLIMIT_NOFILE,
+  RLIMIT,
   S,
+  SECCOMP_SET_MODE_FILTER,
   SIG_SETMASK,
   signalMask,
   signalName,
@@ -113,6 +116,21 @@ export const open = (
   const args = [cwd, string(pathname), flags(how, O)];
   if (mode !== undefined) args.push(octal(mode));
   return call("openat", args, `open ${pathname}`, { ...rest, result });
+};
+
+/** `openat(AT_FDCWD, pathname, O_PATH|O_DIRECTORY|O_NOFOLLOW|O_CLOEXEC)`: ENOTDIR for a symbolic link. @see open(2) */
+export const openDirectory = (pathname: string, result: Slot, about?: About): CallStep => {
+  const how = (arch: Arch): Arg => {
+    const { O_DIRECTORY, O_NOFOLLOW } = O_BY_ARCH[arch];
+    const text = "O_RDONLY|O_NOFOLLOW|O_CLOEXEC|O_PATH|O_DIRECTORY";
+    return int(O.O_PATH | O.O_CLOEXEC | O_DIRECTORY | O_NOFOLLOW, text);
+  };
+  return call(
+    "openat",
+    [cwd, string(pathname), { type: "byArch", x64: how("x64"), arm64: how("arm64") }],
+    `open ${pathname}`,
+    { result, ...about },
+  );
 };
 
 /** `close(fd)`. @see close(2) */
@@ -272,20 +290,34 @@ export const ignoreSignal = (signal: number): CallStep => {
   );
 };
 
-/** `prlimit64(0, RLIMIT_NOFILE, {soft, hard}, NULL)`. @see prlimit(2) */
-export const limitOpenFiles = (soft: number, hard: number): CallStep => {
-  const value = new Uint8Array(BigUint64Array.of(BigInt(soft), BigInt(hard)).buffer);
+/**
+ * `prlimit64(0, resource, {soft, hard}, NULL)`; -1 is no limit. EPERM for a hard limit above the present one without
+ * CAP_SYS_RESOURCE. @see prlimit(2)
+ */
+export const limitResource = (
+  resource: keyof typeof RLIMIT,
+  soft: number,
+  hard: number,
+  about?: About,
+): CallStep => {
+  const value = new Uint8Array(BigInt64Array.of(BigInt(soft), BigInt(hard)).buffer);
   return call(
     "prlimit64",
     [
       int(0),
-      int(RLIMIT_NOFILE, "RLIMIT_NOFILE"),
-      { type: "bytes", value, text: `{rlim_cur=${soft}, rlim_max=${hard}}` },
+      int(RLIMIT[resource], resource),
+      { type: "bytes", value, text: `{rlim_cur=${limitText(soft)}, rlim_max=${limitText(hard)}}` },
       NULL,
     ],
-    "limit open files",
-    { onError: "ignore" },
+    `set ${resource}`,
+    about,
   );
+};
+
+/** As strace writes limits. */
+const limitText = (limit: number): string => {
+  if (limit < 0) return "RLIM64_INFINITY";
+  return limit > 1024 && limit % 1024 === 0 ? `${limit / 1024}*1024` : String(limit);
 };
 
 /** A pidfd of this very process, for children to hold. @see pidfd_open(2) */
@@ -348,6 +380,18 @@ export const appendIdentity = (to: Slot, about?: About): CallStep[] => {
   ];
 };
 
+/**
+ * `keyctl(KEYCTL_JOIN_SESSION_KEYRING, name)`: a new keyring takes the place of the caller's. A kernel without keys has
+ * none to hide. @see KEYCTL_JOIN_SESSION_KEYRING(2const)
+ */
+export const joinKeyring = (name: string, about?: About): CallStep =>
+  call(
+    "keyctl",
+    [int(KEYCTL_JOIN_SESSION_KEYRING, "KEYCTL_JOIN_SESSION_KEYRING"), string(name)],
+    "make a session keyring",
+    { tolerate: [errno("ENOSYS")], ...about },
+  );
+
 /** `setsid()`. @see setsid(2) */
 export const setsid = (about?: About): CallStep => call("setsid", [], "setsid", about);
 
@@ -370,17 +414,37 @@ export const setHostname = (name: string, about?: About): CallStep => {
 
 const hexadecimal = (value: number): string => (value === 0 ? "0" : `0x${value.toString(16)}`);
 
-/** `mknodat(AT_FDCWD, pathname, S_IFCHR|mode, makedev(major, minor))`. @see mknod(2) */
-export const makeCharacterDevice = (pathname: string, mode: number, major: number, minor: number): CallStep =>
+/** A device node as mknod(2) takes it. */
+export interface Node {
+  readonly path: string;
+  readonly type: "b" | "c";
+  readonly major: number;
+  readonly minor: number;
+  /** Permission bits. */
+  readonly fileMode: number;
+}
+
+/** The kernel's 32 bits of a device number: 12 of the major one between the minor one's 8 and 12. @see makedev(3) */
+const deviceNumber = (major: number, minor: number): number =>
+  ((minor & 0xff) | (major << 8) | ((minor & 0xfff00) << 12)) >>> 0;
+
+/** `mknodat(AT_FDCWD, pathname, S_IFCHR|mode, makedev(major, minor))`, S_IFBLK for a block device. @see mknod(2) */
+export const makeDevice = (
+  { path: pathname, type, major, minor, fileMode: mode }: Node,
+  about?: About,
+): CallStep =>
   call(
     "mknodat",
     [
       cwd,
       string(pathname),
-      int(S.S_IFCHR | mode, `S_IFCHR|0${mode.toString(8)}`),
-      int((major << 8) | minor, `makedev(${hexadecimal(major)}, ${hexadecimal(minor)})`),
+      type === "c"
+        ? int(S.S_IFCHR | mode, `S_IFCHR|0${mode.toString(8)}`)
+        : int(S.S_IFBLK | mode, `S_IFBLK|0${mode.toString(8)}`),
+      int(deviceNumber(major, minor), `makedev(${hexadecimal(major)}, ${hexadecimal(minor)})`),
     ],
     `make the device ${pathname}`,
+    about,
   );
 
 /** An empty file, where there is nothing yet: something to mount a file on. It has no device number. @see mknod(2) */
@@ -524,6 +588,46 @@ export const setCapabilities = (names: readonly (keyof typeof CAP)[], about?: Ab
       },
     ],
     "set the capabilities",
+    about,
+  );
+};
+
+/** `prctl(PR_SET_KEEPCAPS, 1)`: a change of user leaves the permitted set as it is. @see PR_SET_KEEPCAPS(2const) */
+export const keepCapabilities = (about?: About): CallStep =>
+  call("prctl", [int(PR.PR_SET_KEEPCAPS, "PR_SET_KEEPCAPS"), int(1)], "keep capabilities", about);
+
+/** `prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)`. @see PR_SET_NO_NEW_PRIVS(2const) */
+export const noNewPrivileges = (about?: About): CallStep =>
+  call(
+    "prctl",
+    [int(PR.PR_SET_NO_NEW_PRIVS, "PR_SET_NO_NEW_PRIVS"), int(1), int(0), int(0), int(0)],
+    "set no_new_privs",
+    about,
+  );
+
+/**
+ * `seccomp(SECCOMP_SET_MODE_FILTER, 0, {len, filter})`: this process and all that it starts make the calls that the
+ * program lets through. EACCES without CAP_SYS_ADMIN or no_new_privs, EINVAL where the kernel has no filters.
+ * @see seccomp(2)
+ */
+export const filterCalls = (program: Uint8Array, about?: About): CallStep => {
+  const count = program.length / 8; // struct sock_filter
+  return call(
+    "seccomp",
+    [
+      int(SECCOMP_SET_MODE_FILTER, "SECCOMP_SET_MODE_FILTER"),
+      int(0),
+      {
+        type: "struct",
+        // struct sock_fprog { unsigned short len; struct sock_filter *filter; }
+        fields: [
+          { size: 8, value: count },
+          { size: 8, value: { bytes: program } },
+        ],
+        text: `{len=${count}, filter=[...]}`,
+      },
+    ],
+    "filter system calls",
     about,
   );
 };

@@ -3,7 +3,7 @@
 // the runtime started; run from the sources it asks /proc, and guesses (unrecorded.ts).
 
 import { decode } from "../abi/bytes.ts";
-import { CLOSE_RANGE_CLOEXEC, FD, RLIMIT_NOFILE, SIG, SIG_SETMASK } from "../abi/flags.ts";
+import { CLOSE_RANGE_CLOEXEC, FD, RLIMIT, SIG, SIG_SETMASK } from "../abi/flags.ts";
 import { FIELD, RECORD_BYTES } from "../abi/record.ts";
 import { address, memory, syscall } from "./linux.ts";
 import { type ProcessState, signalsOf, type Source, type Vectors } from "./source.ts";
@@ -75,7 +75,7 @@ export const restoreCallerState = (descriptors: "all" | "standard"): void => {
   if (state.openFiles) {
     const { soft, hard } = state.openFiles;
     const limit = Uint32Array.of(soft, soft / 2 ** 32, hard, hard / 2 ** 32);
-    syscall("prlimit64", 0, RLIMIT_NOFILE, address(limit), 0);
+    syscall("prlimit64", 0, RLIMIT.RLIMIT_NOFILE, address(limit), 0);
   }
 
   if (descriptors === "standard") syscall("close_range", 3, 0xffffffff, CLOSE_RANGE_CLOEXEC);

@@ -186,6 +186,15 @@ export const fileMode = (path: string): number => {
   return result < 0 ? result : modeOf(status!.view);
 };
 
+/** The numbers of the device that a path leads to; 0 and 0 when it is none. @see stat(2), st_rdev */
+export const deviceOf = (path: string): { major: number; minor: number } => {
+  const name = cString(path);
+  if (readStatus(AT_FDCWD, address(name), 0) < 0) return { major: 0, minor: 0 };
+  // st_rdev: at 40 on x86-64, at 32 on arm64.
+  const number = status!.view.getUint32(arch === "x64" ? 40 : 32, true);
+  return { major: (number >>> 8) & 0xfff, minor: (number & 0xff) | ((number >>> 12) & 0xfff00) };
+};
+
 // struct stat: st_nlink (8 bytes) and st_mode are behind st_dev and st_ino on x86-64; on arm64 st_mode comes first, and
 // st_nlink has 4 bytes.
 let status: { readonly bytes: Uint8Array; readonly view: DataView } | undefined;

@@ -3,6 +3,7 @@
 
 import { afterAll, describe, expect, test } from "bun:test";
 import {
+  chmodSync,
   copyFileSync,
   existsSync,
   mkdirSync,
@@ -16,7 +17,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { testNeeding } from "../support/needs.ts";
-import { nsk, type Ran, runNsk } from "../support/nsk.ts";
+import { nsk, type Ran, runCommand, runNsk } from "../support/nsk.ts";
 
 const live = testNeeding("root");
 const withBusybox = testNeeding("root", "busybox");
@@ -122,7 +123,7 @@ describe("its root", () => {
       "-c",
       "echo written >/file; ls /",
     );
-    expect(stdout).toBe("bin\ndev\nfile\nproc\nsys\n");
+    expect(stdout).toBe("bin\ndev\netc\nfile\nproc\nsys\n");
     expect(readdirSync(root)).toEqual(["bin"]);
   });
   withBusybox("may have a comma and a colon in its name", () => {
@@ -199,7 +200,7 @@ describe("the program", () => {
     expect(run()).toBe("");
     expect(run("-i")).toBe("typed\n");
   });
-  live("has docker's capabilities without CAP_MKNOD, and none to hand on", () => {
+  live("has docker's capabilities, and none to hand on", () => {
     const capabilities = (script: string, ...options: string[]): Record<string, string> =>
       Object.fromEntries(
         output(script, ...options)
@@ -210,13 +211,76 @@ describe("the program", () => {
     const root = capabilities("grep ^Cap /proc/self/status");
     expect(root).toEqual({
       CapInh: "0000000000000000",
-      CapPrm: "00000000a00425fb",
-      CapEff: "00000000a00425fb",
-      CapBnd: "00000000a00425fb",
+      CapPrm: "00000000a80425fb",
+      CapEff: "00000000a80425fb",
+      CapBnd: "00000000a80425fb",
       CapAmb: "0000000000000000",
     });
     const user = capabilities("grep ^Cap /proc/self/status", "-u", "1000");
     expect(user).toEqual({ ...root, CapPrm: "0000000000000000", CapEff: "0000000000000000" });
+  });
+  describe("has the capabilities that --cap-add and --cap-drop say, by docker's rule", () => {
+    const DOCKER = 0xa80425fbn;
+    const bit = (n: number): bigint => 1n << BigInt(n);
+    const all = BigInt(`0x${/CapPrm:\t(\w+)/.exec(readFileSync("/proc/self/status", "utf8"))![1]!}`);
+    const rows: readonly (readonly [options: string, expected: bigint])[] = [
+      ["--cap-drop all", 0n],
+      ["--cap-drop ALL --cap-add net_raw", bit(13)],
+      ["--cap-add SYS_ADMIN", DOCKER | bit(21)],
+      ["--cap-add CAP_SYS_ADMIN --cap-drop chown", (DOCKER | bit(21)) & ~bit(0)],
+      ["--cap-drop chown --cap-add chown", DOCKER],
+      ["--cap-add all", all],
+      ["--cap-add all --cap-drop sys_admin --cap-drop chown", all & ~bit(21) & ~bit(0)],
+      ["--privileged", all],
+    ];
+    for (const [options, expected] of rows)
+      live(options, () => {
+        const status = output("grep -E 'Cap(Eff|Bnd|Inh)' /proc/self/status", ...options.split(" "));
+        const hex = expected.toString(16).padStart(16, "0");
+        expect(status).toMatch(new RegExp(`^CapInh:\\t0{16}\nCapEff:\\t${hex}\nCapBnd:\\t`));
+      });
+  });
+  testNeeding("root", "setpriv")(
+    "has none of the caller's inheritable and ambient ones (CVE-2022-29162)",
+    () => {
+      const with_ = ["setpriv", "--inh-caps", "+net_raw,+chown", "--ambient-caps", "+net_raw,+chown"];
+      for (const user of ["0", "1000"]) {
+        const words = [
+          ...with_,
+          nsk,
+          "run",
+          "-u",
+          user,
+          "--",
+          "grep",
+          "-E",
+          "Cap(Inh|Amb)",
+          "/proc/self/status",
+        ];
+        expect(runCommand(words)).toMatchObject({
+          status: 0,
+          stdout: "CapInh:\t0000000000000000\nCapAmb:\t0000000000000000\n",
+        });
+      }
+    },
+  );
+  testNeeding("root", "setpriv")("gains nothing by a setuid bit with no-new-privileges", () => {
+    const root = mkdtempSync(join(scratch, "suid-"));
+    chmodSync(root, 0o755);
+    copyFileSync("/usr/bin/id", join(root, "id"));
+    chmodSync(join(root, "id"), 0o4755);
+    const user = (...options: string[]): string =>
+      output("/suid/id -u", "-u", "1000", "-v", `${root}:/suid`, ...options);
+    expect(user()).toBe("0\n");
+    expect(user("--security-opt", "no-new-privileges")).toBe("1000\n");
+    expect(user("--security-opt", "no-new-privileges:false")).toBe("0\n");
+  });
+  live("has all of /proc and /sys with --privileged, and with systempaths=unconfined all of /proc", () => {
+    const mounts = (...options: string[]): string => output("cut -d' ' -f2,4 /proc/self/mounts", ...options);
+    expect(mounts()).toMatch(/^\/sys ro,.*\n[^]*^\/proc\/sys ro,/m);
+    for (const options of [["--privileged"], ["--security-opt", "systempaths=unconfined"]])
+      expect(mounts(...options)).not.toContain("/proc/");
+    expect(mounts("--privileged")).toMatch(/^\/sys rw,/m);
   });
   live("has descriptors 0, 1 and 2 and no other", () => {
     const ran = Bun.spawnSync([
@@ -256,15 +320,15 @@ describe("limits", () => {
     live(`${options.join(" ")} can be read inside`, () => {
       expect(output(`cat ${file}`, ...options)).toBe(`${value}\n`);
     });
-  live("only the container's own groups can be seen, and without a limit none", () => {
-    expect(output("ls /sys/fs/cgroup")).toBe("");
+  live("only the container's own groups can be seen", () => {
+    if (version1) expect(output("ls /sys/fs/cgroup")).toBe("devices\n");
     const groups = output(
       "cut -d: -f3 /proc/self/cgroup | sort -u; find /sys/fs/cgroup -name 'nsk-*'",
       "--cpus",
       "1",
     );
     expect(groups).toBe("/\n");
-    if (version1) expect(output("ls /sys/fs/cgroup", "--pids-limit", "9")).toBe("pids\n");
+    if (version1) expect(output("ls /sys/fs/cgroup", "--pids-limit", "9")).toBe("devices\npids\n");
   });
   live("a fork bomb stays within --pids-limit", () => {
     const { stderr } = inside("for i in 1 2 3 4 5 6 7 8 9 10; do sleep 5 & done", "--pids-limit", "4");
@@ -303,10 +367,56 @@ describe("what a container cannot do", () => {
     expect(status).not.toBe(0);
     expect(readdirSync(outside)).toEqual([]);
   });
-  live("make device nodes, or open those in its root", () => {
-    expect(inside("mknod /tmp/disk b 8 0").stderr).toContain("Operation not permitted");
-    expect(output("grep ' / ' /proc/mounts")).toMatch(/\bnodev\b/);
-    expect(output("grep ' / ' /proc/mounts", "--read-only")).toMatch(/\bro,nodev\b/);
+  describe("open devices but docker's, whatever nodes it makes", () => {
+    const script = `mknod /tmp/disk b 8 0 && mknod /tmp/log c 1 11 && mknod /tmp/null c 1 3 || exit 1
+      for node in /tmp/disk /tmp/log; do head -c 1 $node 2>&1; done; echo written >/tmp/null && echo fine`;
+    const answer =
+      "head: cannot open '/tmp/disk' for reading: Operation not permitted\n" +
+      "head: cannot open '/tmp/log' for reading: Operation not permitted\nfine\n";
+    live("by the devices controller of cgroup v1, or by a program", () => {
+      expect(output(script)).toBe(answer);
+      expect(output(script, "--cap-add", "SYS_ADMIN", "--pids-limit", "20")).toBe(answer);
+    });
+    /** As on a machine whose /sys/fs/cgroup has no devices controller of v1, or none that can be written. */
+    const around = (change: string, options: readonly string[], script: string): Ran =>
+      runCommand([
+        "unshare",
+        "-m",
+        "sh",
+        "-c",
+        `${change}; exec "$@"`,
+        "sh",
+        nsk,
+        "run",
+        ...options,
+        "--",
+        "sh",
+        "-c",
+        script,
+      ]);
+    live("by a program on cgroup v2", () => {
+      if (!existsSync("/sys/fs/cgroup/unified/cgroup.procs")) return; // v2 alone: that was the test above
+      expect(around("umount /sys/fs/cgroup/devices", [], script)).toMatchObject({
+        status: 0,
+        stdout: answer,
+      });
+      expect(around("umount /sys/fs/cgroup/devices", ["--pids-limit", "20"], script).stdout).toBe(answer);
+    });
+    live("and makes none where nothing could hold that", () => {
+      const readonly =
+        "for d in $(cut -d' ' -f2,3 /proc/mounts | sed -n 's/ cgroup2*$//p'); do mount -o remount,bind,ro $d; done";
+      const ran = around(readonly, [], "mknod /tmp/disk b 8 0 2>&1; grep ' / ' /proc/mounts");
+      expect(ran).toMatchObject({ status: 0, stderr: "" });
+      expect(ran.stdout).toMatch(/^mknod: \/tmp\/disk: Operation not permitted\n.*\bnodev\b/);
+      const { stderr, status } = around(readonly, ["--cap-add", "mknod"], "true");
+      expect(status).toBe(125);
+      expect(stderr).toMatch(
+        /^nsk run: --cap-add MKNOD: nothing here holds which devices could be opened then\nhint: /,
+      );
+    });
+    live("unless it is --privileged", () => {
+      expect(output("mknod /tmp/log c 1 11; head -c 0 /tmp/log && echo open", "--privileged")).toBe("open\n");
+    });
   });
   live("see the host's processes or mounts", () => {
     expect(output("cat /proc/self/mountinfo")).not.toContain("/run/nsk/root");
@@ -358,6 +468,20 @@ describe("bad input is one line, 125, and nothing is made", () => {
     [
       ["run", "-u", "nsk-nobody", "true"],
       "nsk run: unable to find user nsk-nobody: no matching entries in the container's /etc/passwd",
+    ],
+    [["run", "--cap-add", "sys_nothing", "true"], "nsk run: invalid capability: 'sys_nothing'"],
+    [
+      ["run", "--security-opt", "seccomp=/nsk-nope", "true"],
+      "nsk run: seccomp profile /nsk-nope: it is not there or cannot be read",
+    ],
+    [["run", "--security-opt", "seccomp=/etc/passwd", "true"], "nsk run: seccomp profile: it is no JSON"],
+    [
+      ["run", "--security-opt", "apparmor=mine", "true"],
+      "nsk run: --security-opt apparmor=mine: nsk has neither AppArmor's profiles nor SELinux's labels",
+    ],
+    [
+      ["run", "--security-opt", "no-new-privileges=maybe", "true"],
+      "nsk run: invalid --security-opt 'no-new-privileges=maybe': true or false",
     ],
     [["run", "--rootfs", "/nsk-nope", "true"], "nsk run: --rootfs /nsk-nope: no such directory"],
     [["run", "--rootfs", "/etc/passwd", "true"], "nsk run: --rootfs /etc/passwd: not a directory"],

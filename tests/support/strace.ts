@@ -17,6 +17,8 @@
 // 10. strace has no names for the flags of the ioctl TIOCGPTPEER.
 // 11. A call that is explained with `only if NAME < 0` is made only when the call that fills NAME has failed.
 // 12. `<name>` in a string, `name.st_uid` and `permitted` stand for numbers that an earlier call has left.
+// 13. The program that seccomp(2) or bpf(2) loads is not written out in `--explain`, its length is.
+// 14. A process that is started in a PID namespace has two ids; strace tells both (`--pidns-translation`).
 
 /** One call. Arguments are as printed, less what is in the list above. */
 export interface Call {
@@ -24,6 +26,8 @@ export interface Call {
   readonly args: readonly string[];
   /** The first word behind `=`: a number, or the name that it will have. */
   readonly result: string | undefined;
+  /** Of a process id: what it is for strace, where that is another (14). */
+  readonly outside?: string | undefined;
   /** The name that must be negative for this call to be made (11). */
   readonly onlyIf?: string | undefined;
 }
@@ -90,6 +94,7 @@ export const parseCall = (text: string): Call | undefined => {
         name: head[1]!,
         args,
         result: /^\s*= (\S+)/.exec(rest)?.[1],
+        outside: / \/\* (\d+) in strace's PID NS \*\//.exec(rest)?.[1],
         onlyIf: /; only if (\w+) < 0$/.exec(rest)?.[1],
       };
     }
@@ -291,10 +296,10 @@ export const sideBySide = (
       const result = call.name === "wait4" ? names.resolve(call.result!, undefined, environment) : undefined;
       out.explained.push(lineOf({ name: call.name, args, result }));
       const child = process.children.get(i);
-      if (child) children.push([child, seen?.result ?? "?", new Names(names)]);
+      if (child) children.push([child, seen?.outside ?? seen?.result ?? "?", new Names(names)]);
     });
     for (const call of traced)
-      out.traced.push(lineOf(call.name === "wait4" ? call : { ...call, result: undefined }));
+      out.traced.push(lineOf(call.name === "wait4" ? call : { ...withoutProgram(call), result: undefined }));
     for (const [child, childPid, known] of children) {
       out.explained.push("-- a child");
       out.traced.push("-- a child");
@@ -304,6 +309,12 @@ export const sideBySide = (
   walk(parseExplained(withId(explained, trace)), beforeLauncher(trace).pid, new Names());
   return out;
 };
+
+/** The program that is loaded is cut out (13). */
+const withoutProgram = (call: Call): Call =>
+  call.name === "seccomp" || call.name === "bpf"
+    ? { ...call, args: call.args.map((arg) => arg.replace(/(filter|insns)=\[.*?\](?=[,}])/, "$1=[...]")) }
+    : call;
 
 /** Candidates behind the program that was found are left out (3). */
 const withoutUntried = (calls: readonly Call[], traced: readonly Call[]): Call[] => {

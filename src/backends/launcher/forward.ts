@@ -11,9 +11,15 @@ const WUNTRACED = 2;
 
 /**
  * Goes on when process `child` has ended, with how in `wait status`. `signals` and SIGCHLD are blocked, so none is lost
- * between two looks. @see rt_sigtimedwait(2)
+ * between two looks. `reaps`: all other children are waited for, too, and the caller's environment is forgotten.
+ * @see rt_sigtimedwait(2)
  */
-export const waitAndForward = (lowering: Lowering, child: Variable, signals: readonly number[]): void => {
+export const waitAndForward = (
+  lowering: Lowering,
+  child: Variable,
+  signals: readonly number[],
+  reaps: boolean,
+): void => {
   const { b } = lowering;
   const [waitStatus, low, signal] = [b.variable("wait status"), b.variable("low"), b.variable("signal")];
   const ignored = b.variable("ignored");
@@ -25,6 +31,7 @@ export const waitAndForward = (lowering: Lowering, child: Variable, signals: rea
     b.fresh("ended"),
   ];
   const set = b.constant(new Uint8Array(BigUint64Array.of(signalMask([...signals, SIG.SIGCHLD])).buffer));
+  if (reaps) wipeEnvironment(lowering);
   b.label(again);
   b.syscall("rt_sigtimedwait", [set, 0, 0, 8], signal);
   b.branch("eq", signal, -errno("EINTR"), again);
@@ -35,10 +42,20 @@ export const waitAndForward = (lowering: Lowering, child: Variable, signals: rea
   b.jump(again);
 
   b.label(news);
-  b.syscall("wait4", [child, waitStatus.at, WNOHANG + WUNTRACED, 0]);
-  b.branch("eq", b.result, 0, again);
-  b.branch("lt", b.result, 0, broken);
-  b.load(waitStatus, waitStatus.at, 4);
+  if (reaps) {
+    // One signal may tell of several.
+    b.syscall("wait4", [-1, waitStatus.at, WNOHANG, 0]);
+    b.branch("eq", b.result, 0, again);
+    b.branch("lt", b.result, 0, broken);
+    b.branch("ne", b.result, child, news);
+    b.load(waitStatus, waitStatus.at, 4);
+    b.jump(ended);
+  } else {
+    b.syscall("wait4", [child, waitStatus.at, WNOHANG + WUNTRACED, 0]);
+    b.branch("eq", b.result, 0, again);
+    b.branch("lt", b.result, 0, broken);
+    b.load(waitStatus, waitStatus.at, 4);
+  }
   b.move(low, waitStatus);
   b.compute("and", low, 0xff);
   b.branch("eq", low, 0x7f, stopped); // WIFSTOPPED
@@ -51,4 +68,24 @@ export const waitAndForward = (lowering: Lowering, child: Variable, signals: rea
   b.label(broken);
   reportAndEnd(lowering, "wait for the child");
   b.label(ended);
+};
+
+/** What stays in a container is not to tell it of the caller's variables. @see proc_pid_environ(5) */
+const wipeEnvironment = ({ b }: Lowering): void => {
+  const [word, at, byte] = [b.variable("word"), b.variable("at"), b.variable("byte")];
+  const [next, wipe, wiped, done] = [b.fresh("next"), b.fresh("wipe"), b.fresh("wiped"), b.fresh("done")];
+  b.move(word, b.variable("environ"));
+  b.label(next);
+  b.load(at, word, 8);
+  b.branch("eq", at, 0, done);
+  b.label(wipe);
+  b.load(byte, at, 1);
+  b.branch("eq", byte, 0, wiped);
+  b.store(at, 0, 1);
+  b.compute("add", at, 1);
+  b.jump(wipe);
+  b.label(wiped);
+  b.compute("add", word, 8);
+  b.jump(next);
+  b.label(done);
 };

@@ -5,7 +5,7 @@ import { printable, encode } from "../../abi/bytes.ts";
 import { errno } from "../../abi/errno.ts";
 import { SIG } from "../../abi/flags.ts";
 import type { Arch } from "../../abi/syscalls.ts";
-import type { Arg, CallStep, Field, Loaded, Slot, Text } from "../../plan/call.ts";
+import type { Arg, CallStep, Field, Loaded, Text } from "../../plan/call.ts";
 import type { ExecStep, ExpectStep, ForkStep, JoinStep, Plan, Step, WaitStep } from "../../plan/plan.ts";
 import { encodeArm64 } from "./arm64.ts";
 import { type Builder, newBuilder } from "./builder.ts";
@@ -197,12 +197,11 @@ const load = (lowering: Lowering, { buffer, offset, size }: Loaded): Operand => 
   return value;
 };
 
-const fieldOperand = (lowering: Lowering, value: number | bigint | Slot | Loaded): Operand =>
-  typeof value !== "object"
-    ? value
-    : "slot" in value
-      ? slotVariable(lowering, value.slot)
-      : load(lowering, value);
+const fieldOperand = (lowering: Lowering, value: Field["value"]): Operand => {
+  if (typeof value !== "object") return value;
+  if ("slot" in value) return slotVariable(lowering, value.slot);
+  return "bytes" in value ? lowering.b.constant(value.bytes) : load(lowering, value);
+};
 
 const structure = (lowering: Lowering, fields: readonly Field[]): number => {
   const { b } = lowering;
@@ -362,7 +361,7 @@ const lowerExpect = (lowering: Lowering, step: ExpectStep, out: WayOut): void =>
 const lowerWait = (lowering: Lowering, step: WaitStep): void => {
   const { b } = lowering;
   if (step.forward) {
-    waitAndForward(lowering, slotVariable(lowering, step.pid.slot), step.forward);
+    waitAndForward(lowering, slotVariable(lowering, step.pid.slot), step.forward, step.reaps ?? false);
   } else {
     const ended = b.fresh("ended");
     b.move(b.variable("child"), slotVariable(lowering, step.pid.slot));

@@ -1,0 +1,130 @@
+// Ways out of a container that others had to close, each tried from inside. Archives and registries are tried in
+// tests/images.
+
+import { afterAll, describe, expect } from "bun:test";
+import { existsSync, mkdtempSync, rmSync, statSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { testNeeding } from "../support/needs.ts";
+import { nsk, type Ran, runCommand, runNsk } from "../support/nsk.ts";
+
+const live = testNeeding("root");
+const withPerl = testNeeding("root", "perl");
+const scratch = mkdtempSync(join(tmpdir(), "nsk-escape-"));
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
+const inside = (script: string, ...options: string[]): Ran =>
+  runNsk("run", ...options, "--", "sh", "-c", script);
+
+describe("the program that started it", () => {
+  const stamp = (): string => JSON.stringify(statSync(nsk, { bigint: true }), (_, it) => String(it));
+  live("cannot be overwritten by way of /proc (CVE-2019-5736)", () => {
+    const script = `for link in /proc/[0-9]*/exe; do readlink $link; (exec 3>$link) 2>/dev/null && echo "wrote to $link"; done; true`;
+    for (const options of [[], ["--init"], ["--privileged", "--init"]]) {
+      const before = stamp();
+      const { status, stdout } = inside(script, ...options);
+      expect(status).toBe(0);
+      expect(stdout).not.toContain("wrote to");
+      // What is left of nsk in a container is a sealed file without a name, and never nsk's own.
+      expect(stdout).not.toContain(nsk);
+      // The access time of a file that is run may change.
+      expect(before.replace(/"atime\w*":"[^"]*"/g, "")).toBe(stamp().replace(/"atime\w*":"[^"]*"/g, ""));
+    }
+  });
+  live("cannot be run by a program that is /proc/self/exe (the same)", () => {
+    const { status, stdout } = runNsk("run", "--", "/proc/self/exe", "--version");
+    expect(status).not.toBe(0);
+    expect(stdout).not.toContain("nsk");
+  });
+});
+
+/** On a terminal of its own, whose session the container is not in. */
+const onTerminal = (words: readonly string[]): Ran => {
+  const quoted = words.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(" ");
+  return runCommand(["script", "-qec", quoted, "/dev/null"]);
+};
+
+describe("the caller's terminal", () => {
+  /** TIOCSTI types a letter, TIOCSCTTY takes the terminal over, TIOCLINUX pastes on a console. @see ioctl_tty(2) */
+  const script = `my $l = "x"; my $s = pack("C", 3);
+    for ([0x5412, $l], [0x540e, 0], [0x541c, $s]) { ioctl(STDOUT, $_->[0], $_->[1]) and print "done " }
+    if (open(my $t, "+<", "/proc/self/fd/1")) { ioctl($t, 0x5412, $l) and print "done " }
+    print "over\\n"`;
+  testNeeding(
+    "root",
+    "perl",
+    "script",
+  )("takes no letters from a container that it is handed to (TIOCSTI)", () => {
+    for (const options of [[], ["-i"], ["-u", "1000"]])
+      expect(onTerminal([nsk, "run", ...options, "perl", "-e", script]).stdout).toBe("over\r\n");
+  });
+});
+
+describe("the control groups' release agent (CVE-2022-0492)", () => {
+  live("cannot be set, nor a hierarchy mounted that has one", () => {
+    const script = `find /sys/fs/cgroup -name release_agent | while read f; do (echo /x >$f) 2>/dev/null && echo wrote $f; done
+      mkdir /m; for o in devices memory cpu rdma none,name=x; do mount -t cgroup -o $o none /m 2>/dev/null && echo mounted; done
+      unshare -UrmC true 2>/dev/null && echo namespaces; true`;
+    expect(inside(script)).toMatchObject({ status: 0, stdout: "", stderr: "" });
+    expect(inside(script, "-u", "1000", "--tmpfs", "/m").stdout).toBe("");
+  });
+});
+
+describe("the caller's keys", () => {
+  withPerl("are not in the container's session keyring", () => {
+    // keyctl(KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0)
+    const number = process.arch === "x64" ? 250 : 219;
+    const ask = ["perl", "-e", `print syscall(${number}, 0, -3, 0)`];
+    const outside = runCommand(ask).stdout;
+    const { status, stdout } = runNsk("run", "--security-opt", "seccomp=unconfined", "--", ...ask);
+    expect(status).toBe(0);
+    expect(stdout).not.toBe(outside);
+  });
+});
+
+describe("the caller's groups", () => {
+  testNeeding("root", "setpriv")("stay outside", () => {
+    const groups = ["setpriv", "--groups", "4,24,27"];
+    for (const [options, expected] of [
+      [[], "0\n"],
+      [["-u", "1000:1000"], "1000\n"],
+    ] as const)
+      expect(runCommand([...groups, nsk, "run", ...options, "id", "-G"]).stdout).toBe(expected);
+  });
+});
+
+describe("what a volume holds", () => {
+  testNeeding("root", "busybox")(
+    "decides nothing of settings, which are written before it is there (CVE-2025-52881)",
+    () => {
+      const [root, volume] = [mkdtempSync(join(scratch, "root-")), mkdtempSync(join(scratch, "proc-"))];
+      runCommand(["mkdir", "-p", join(root, "bin"), join(volume, "self"), join(volume, "sys/net/ipv4")]);
+      runCommand(["cp", Bun.which("busybox")!, join(root, "bin/ls")]);
+      // The root has the volume land on /proc or in it, and the volume leads what is written there elsewhere.
+      symlinkSync("proc", join(root, "data"));
+      for (const file of ["self/oom_score_adj", "sys/net/ipv4/ip_forward"])
+        symlinkSync("/x", join(volume, file));
+      const options = ["--oom-score-adj", "9", "--sysctl", "net.ipv4.ip_forward=1"];
+      const over = runNsk("run", "--rootfs", root, ...options, "-v", `${volume}:/data`, "--", "/bin/ls", "/");
+      expect(over).toMatchObject({
+        status: 125,
+        stderr:
+          "nsk run: mount /data failed: Invalid argument\nhint: /data is a link in the root, and nothing is mounted on one\n",
+      });
+      const within = runNsk(
+        "run",
+        "--rootfs",
+        root,
+        ...options,
+        "-v",
+        `${volume}:/data/fs`,
+        "--",
+        "/bin/ls",
+        "/",
+        "/proc/fs",
+      );
+      expect(within).toMatchObject({ status: 0, stderr: "", stdout: expect.stringContaining("self\n") });
+      expect(existsSync(join(root, "x"))).toBe(false);
+    },
+  );
+});
