@@ -90,6 +90,9 @@ const read = ({ number, unit, string, word, operator }: Record<string, string | 
   return { kind: "column", text: name } as const;
 };
 
+/** No person nests deeper, and the parser's stack is not endless. */
+const DEEPEST = 500;
+
 /**
  * Parses a filter. `columns` are the names that it may use; the columns of the result have these names, however they
  * were written. From the weakest: or, and, comparisons, not. Throws {@link UsageError} that says where.
@@ -129,10 +132,17 @@ export const parseFilter = (text: string, columns: readonly string[]): Expressio
       else return left;
     }
   };
+  let depth = 0;
+  const nested = (inside: () => Expression): Expression => {
+    if (++depth > DEEPEST) throw wrong(`more than ${DEEPEST} levels of '(' and '!'`, peek().at, text);
+    const expression = inside();
+    depth--;
+    return expression;
+  };
   const operand = (): Expression => {
-    if (take("!")) return { type: "not", operand: operand() };
+    if (take("!")) return { type: "not", operand: nested(operand) };
     if (take("(")) {
-      const inner = either();
+      const inner = nested(either);
       if (!take(")")) throw unexpected();
       return inner;
     }

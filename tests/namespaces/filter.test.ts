@@ -102,6 +102,7 @@ describe("a mistake is named with its place", () => {
     ["NPROCS 1", "unexpected '1' at character 8 of 'NPROCS 1'"],
     ["== 1", "unexpected '==' at character 1 of '== 1'"],
     ["NPROCS = 1", "'=', which is no part of a filter, at character 8 of 'NPROCS = 1'"],
+    ["!".repeat(501), `more than 500 levels of '(' and '!' at character 502 of '${"!".repeat(501)}'`],
     ["FOO == 1", "unknown column 'FOO' at character 1 of 'FOO == 1'"],
     ["PID == 1 or And == 2", "unknown column 'And' at character 13 of 'PID == 1 or And == 2'"],
     ["USER == 'root", "a string without its closing ' at character 9 of 'USER == 'root'"],
