@@ -102,7 +102,12 @@ const roff = (text: string): string =>
   text
     .replaceAll("\\", "\\e")
     .replaceAll("-", "\\-")
-    .replace(/^([.'])/gm, "\\&$1");
+    .replace(/^([.'])/gm, "\\&$1")
+    // groff reads bytes of Latin-1 unless it is told another name for a letter. @see groff_char(7)
+    .replace(
+      /[^\x00-\x7f]/gu,
+      (letter) => `\\[u${letter.codePointAt(0)!.toString(16).toUpperCase().padStart(4, "0")}]`,
+    );
 
 const WIDTH = 80;
 const INDENT = 7;
