@@ -133,6 +133,7 @@ test("nsk --help lists the commands by group", async () => {
     This tool:
      install-links   Make links to this program, named after the tools that it
                      stands in for
+     doctor          Say what this machine can and cannot do for nsk
      completion      Print what makes a shell complete nsk's command lines
      man             Show the manual page of a command
      help            Display help about a command
