@@ -3,6 +3,7 @@
 import { runningContainers } from "../backends/containers.ts";
 import type { Running } from "../containers/record.ts";
 import type { Host } from "../host/host.ts";
+import { columns, humanDuration } from "./human.ts";
 import { printable } from "../abi/bytes.ts";
 
 /** Clock ticks of a second: USER_HZ, the same on both processors. @see proc_pid_stat(5), sysconf(3) */
@@ -35,32 +36,10 @@ export const listContainers = (
   const rows = all.map((it) => [
     it.id,
     cut(printable(it.command.join(" "))),
-    `Up ${ageText(age(it))}`,
+    `Up ${humanDuration(age(it))}`,
     String(it.first.pid),
     it.name ?? "",
   ]);
   if (!noheadings) rows.unshift(["CONTAINER ID", "COMMAND", "STATUS", "PID", "NAMES"]);
-  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]!.length))) ?? [];
-  return rows
-    .map(
-      (row) =>
-        `${row
-          .map((cell, i) => cell.padEnd(widths[i]!))
-          .join("   ")
-          .trimEnd()}\n`,
-    )
-    .join("");
-};
-
-/** docker's words: the largest unit of which there are two. */
-const ageText = (seconds: number): string => {
-  const units: readonly (readonly [name: string, seconds: number])[] = [
-    ["weeks", 604_800],
-    ["days", 86_400],
-    ["hours", 3_600],
-    ["minutes", 60],
-  ];
-  for (const [name, length] of units)
-    if (seconds >= 2 * length) return `${Math.floor(seconds / length)} ${name}`;
-  return seconds === 1 ? "1 second" : `${seconds} seconds`;
+  return rows.length ? columns(rows) : "";
 };
