@@ -353,6 +353,7 @@ describe("run", () => {
     ["--device", "/dev/null:/dev/more/nothing:r", "true"],
     ["--ipc", "host", "--uts", "host", "true"],
     ["--ipc", "none", "true"],
+    ["--name", `nsk-strace-${process.pid}`, "--label", "a=b", "--stop-signal", "INT", "true"],
     ["--security-opt", "no-new-privileges", "true"],
     ["--security-opt", "no-new-privileges", "-u", "1:1", "--cap-add", "SYS_PTRACE", "true"],
     ["--privileged", "true"],

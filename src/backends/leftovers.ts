@@ -3,6 +3,7 @@
 import { decode } from "../abi/bytes.ts";
 import { errno } from "../abi/errno.ts";
 import { AT, LOCK, O, POLL, SIG } from "../abi/flags.ts";
+import { isName } from "../containers/record.ts";
 import {
   address,
   close,
@@ -33,10 +34,20 @@ export const removeLeftovers = (state: string): void => {
       // Groups stand in the order in which they were made: children after their parents.
       const groups = lines.filter((line) => line.startsWith("/")).reverse();
       const first = lines.find((line) => /^\d/.test(line));
-      if ((first === undefined || endProcess(first)) && groups.map(removeGroup).every(Boolean)) remove(path);
+      if ((first === undefined || endProcess(first)) && groups.map(removeGroup).every(Boolean)) {
+        const taken = nameOf(lines);
+        if (taken !== undefined) remove(`${state}/names/${taken}`);
+        remove(path);
+      }
     }
     close(record);
   }
+};
+
+/** The name that a record's container has taken. */
+const nameOf = (lines: readonly string[]): string | undefined => {
+  const name = /^\{"name":"([^"\\]*)"/.exec(lines.find((line) => line.startsWith("{")) ?? "")?.[1];
+  return name !== undefined && isName(name) ? name : undefined;
 };
 
 /** When a process started, in clock ticks since the machine did, from its line in /proc. @see proc_pid_stat(5) */

@@ -17,7 +17,8 @@ export const humanSize = (bytes: number): string => {
 /** `2 weeks ago`, from seconds. */
 export const humanAge = (seconds: number): string => `${humanDuration(seconds)} ago`;
 
-const humanDuration = (seconds: number): string => {
+/** `2 weeks`, from seconds. */
+export const humanDuration = (seconds: number): string => {
   const minutes = Math.floor(seconds / 60);
   const hours = Math.round(seconds / 3600);
   if (seconds < 1) return "Less than a second";

@@ -1,5 +1,5 @@
 // `nsk ps`: which processes are in which namespaces and containers, with their ids outside and inside. Its options are
-// those that ps(1) and lsns(8) have for the same; `-a` is left free for docker's list of containers.
+// those that ps(1) and lsns(8) have for the same; `-a` is docker's list of containers.
 
 import { UsageError } from "../abi/errors.ts";
 import { type ProcessEntry, processes } from "../backends/processes.ts";
@@ -15,6 +15,11 @@ import { print } from "./output.ts";
 import { chooseColumns, type Definition, definitions, keys, type Source } from "./ps-columns.ts";
 
 const options = {
+  all: {
+    type: "boolean",
+    alias: "a",
+    description: "list nsk's own containers, as docker does; those that have ended are gone",
+  },
   every: {
     type: "boolean",
     alias: ["e", "A"] as string[],
@@ -94,7 +99,12 @@ export const ps = command({
   usage: "[options] [<namespace> ...]",
   permute: true,
   failure: 1,
-  run: ({ options, operands, host }) => {
+  run: async ({ options, operands, host }) => {
+    if (options.all) {
+      const { listContainers } = await import("./ps-containers.ts");
+      print(listContainers(host, options));
+      return 0;
+    }
     print(listProcesses(options, operands, host));
     return 0;
   },

@@ -1,12 +1,15 @@
 // nsk run: a container over this machine's own root, or over a directory, with docker's flags.
 
 import { HostError, UsageError } from "../abi/errors.ts";
+import { parseSignal } from "../abi/flags.ts";
 import { removeLeftovers } from "../backends/leftovers.ts";
 import { planLimits } from "../cgroups/limits.ts";
 import type { Config, OwnFile } from "../containers/config.ts";
+import { wholeNumber } from "../containers/docker-limits.ts";
 import { ownFiles } from "../containers/docker-files.ts";
 import { configFromFlags, parseRootfs } from "../containers/docker.ts";
 import { type Container, mayAdminister, planContainer, STATE } from "../containers/plan.ts";
+import { checkName, type Details } from "../containers/record.ts";
 import { parseSecurity, type Security, seccompProgram, withoutNodes } from "../containers/security.ts";
 import type { Host } from "../host/host.ts";
 import { randomBytes } from "../sys/random.ts";
@@ -205,6 +208,20 @@ const options = {
     valueHint: "name=value",
     description: "a setting of its own namespaces",
   },
+  name: { type: "string", valueHint: "name", description: "a name that others can call it by" },
+  label: {
+    type: "string",
+    alias: "l",
+    multiple: true,
+    valueHint: "name[=value]",
+    description: "a word about it, for others",
+  },
+  stopSignal: {
+    type: "string",
+    valueHint: "signal",
+    description: "what nsk stop asks it to end with (SIGTERM)",
+  },
+  stopTimeout: { type: "string", valueHint: "seconds", description: "how long it has then (10)" },
   cidfile: { type: "string", valueHint: "file", description: "write the container's id to a new file" },
   capAdd: {
     type: "string",
@@ -342,6 +359,7 @@ const containerOf = async (
   const limits = planLimits(host, id, config.linux.resources);
   return {
     id,
+    details: detailsFrom(values, config.process.args),
     config: limits.filtersDevices || values.privileged ? config : withoutNodes(config, values),
     lower,
     input: values.interactive,
@@ -351,6 +369,25 @@ const containerOf = async (
     filter: await seccompProgram(security, host),
     limits,
   };
+};
+
+/** What others are told of it. The name stands first: removeLeftovers looks for it there. */
+const detailsFrom = (values: Values<typeof options>, command: readonly string[]): Details => {
+  const { name, label, stopSignal, stopTimeout } = values;
+  const signal = stopSignal === undefined ? undefined : parseSignal(stopSignal);
+  if (stopSignal !== undefined && signal === undefined) throw new UsageError(`invalid signal: ${stopSignal}`);
+  return {
+    name: name === undefined ? undefined : checkName(name),
+    command,
+    labels: label.length ? Object.fromEntries(label.map(parseLabel)) : undefined,
+    stopSignal: signal,
+    stopTimeout: wholeNumber("--stop-timeout", stopTimeout, -1),
+  };
+};
+
+const parseLabel = (text: string): [name: string, value: string] => {
+  const equals = text.indexOf("=");
+  return equals < 0 ? [text, ""] : [text.slice(0, equals), text.slice(equals + 1)];
 };
 
 /** A root that is used as it is stays as it is. */

@@ -13,15 +13,21 @@ import * as steps from "../plan/steps.ts";
 import type { Config, Linux, Mount, OwnFile, Process } from "./config.ts";
 import { DEVICE_LINKS, MOUNTS } from "./defaults.ts";
 import { parseMountOptions } from "./mount-options.ts";
+import { type Details, detailsText } from "./record.ts";
 
 /** Where records of running containers are, and where a container puts its root together in its own namespace. */
 export const STATE = "/run/nsk";
+
+/** Links to the records of those containers that have a name. */
+export const NAMES = `${STATE}/names`;
 
 /** What the caller of the planner decides besides the config. */
 export interface Container {
   /** 12 hexadecimal digits, as docker's short ids. */
   readonly id: string;
   readonly config: Config;
+  /** What the record tells of it. */
+  readonly details: Details;
   /**
    * Directories that a throwaway layer is put over, so that nothing written inside stays, the uppermost first; none to
    * use the root as it is.
@@ -106,7 +112,7 @@ export const planContainer = (name: string, container: Container, host: Host): P
           ? "carry what is typed and printed, pass signals on, until the container ends"
           : "pass signals on, until the container ends",
         ...(limits.notices.length > 0 && { notices: limits.notices }),
-        cleanup: [...limits.remove, steps.unlink(`${STATE}/${container.id}`)],
+        cleanup: [...limits.remove, ...forgetName(container), steps.unlink(`${STATE}/${container.id}`)],
       },
     ],
   };
@@ -116,7 +122,7 @@ export const planContainer = (name: string, container: Container, host: Host): P
  * A file that says what to remove, locked as long as the supervisor lives: the next run finds those of dead ones. It is
  * locked and filled before it has a name, so that nobody ever sees it half-made.
  */
-const openRecord = ({ id, limits }: Container): CallStep[] => {
+const openRecord = ({ id, limits, details }: Container): CallStep[] => {
   const path = `${STATE}/${id}`;
   return [
     steps.ensureDirectory(STATE, 0o700, {
@@ -133,12 +139,33 @@ const openRecord = ({ id, limits }: Container): CallStep[] => {
       },
     }),
     steps.lock(record, { title: `lock ${path}` }),
-    ...(limits.groups.length
-      ? [steps.write(record, limits.groups.map((group) => `${group}\n`).join(""), `write ${path}`)]
-      : []),
+    steps.write(
+      record,
+      limits.groups.map((group) => `${group}\n`).join("") + detailsText(details),
+      `write ${path}`,
+    ),
     steps.linkOpen(record, path, { undo: steps.unlink(path) }),
+    ...takeName(details.name),
   ];
 };
+
+/** The record's other link: there can be one of a name only. */
+const takeName = (name: string | undefined): CallStep[] => {
+  if (name === undefined) return [];
+  const path = `${NAMES}/${name}`;
+  return [
+    steps.ensureDirectory(NAMES, 0o700),
+    steps.linkOpen(record, path, {
+      title: `take the name ${name}`,
+      reason: "nobody else can have it as long as this link is there",
+      hints: { [errno("EEXIST")]: `a container of that name is running: nsk stop ${name}` },
+      undo: steps.unlink(path),
+    }),
+  ];
+};
+
+const forgetName = ({ details: { name } }: Container): CallStep[] =>
+  name === undefined ? [] : [steps.unlink(`${NAMES}/${name}`)];
 
 const child = (container: Container, host: Host): Step[] => {
   const { config, limits } = container;

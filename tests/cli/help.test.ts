@@ -116,6 +116,9 @@ test("nsk --help lists the commands by group", async () => {
     Containers:
      run             Run a program in a container: namespaces, a root, limits and
                      least privilege, gone when it ends
+     stop            Ask containers to end, by name or the beginning of the id, and
+                     kill those that do not
+     kill            Send containers a signal, by name or the beginning of the id
 
     Images:
      pull            Get an image from a registry

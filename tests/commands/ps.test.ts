@@ -177,8 +177,6 @@ describe("mistakes end with 1 and a line", () => {
     ["--by color", "invalid argument 'color' for '--by'"],
     ["-J -r", "mutually exclusive arguments: --json --raw"],
     ["-Q 'PID ='", "filter: '=', which is no part of a filter, at character 5 of 'PID ='"],
-    // Left for docker's list of containers.
-    ["-a", "invalid option -- 'a'"],
   ] as const)
     test(`nsk ps ${line}`, () => {
       const ran = runCommand(["sh", "-c", `exec "$0" ps ${line}`, nsk]);
