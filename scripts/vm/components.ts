@@ -77,8 +77,14 @@ export const keep = (name: string, make: (path: string) => void): string => {
 /** An older Debian that kernels can be taken from, besides this machine's own. */
 export type Release = "bullseye";
 
-/** Debian moves a release that is no longer cared for from the first of these to the second. */
-const ARCHIVES: readonly string[] = [];
+/** Where this machine's own Debian comes from: older ones are kept beside it. */
+const archive = (): string => {
+  const format = "$(REPO_URI) $(LABEL) $(COMPONENT)";
+  const targets = must(["apt-get", "indextargets", "--format", format, "Created-By: Packages"]).split("\n");
+  const own = targets.find((line) => line.endsWith(" Debian main"));
+  if (!own) throw new Error("apt has no lists of Debian's main archive; as root: apt-get update");
+  return own.split(" ")[0]!;
+};
 
 /** Options of apt for a release that this machine's lists do not have: lists of its own, fetched once. */
 const aptOptions = (release: Release | undefined): string[] => {
@@ -95,20 +101,10 @@ const aptOptions = (release: Release | undefined): string[] => {
     keep(name, (made) => {
       mkdirSync(join(made, "lists/partial"), { recursive: true });
       mkdirSync(join(made, "cache/archives/partial"), { recursive: true });
-      const failures: unknown[] = [];
-      for (const archive of ARCHIVES)
-        try {
-          writeFileSync(
-            join(made, "sources.list"),
-            `deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ${archive} ${release} main\n`,
-          );
-          // Lists that could not be fetched are no failure for apt otherwise.
-          must(["apt-get", ...optionsIn(made), "-o", "APT::Update::Error-Mode=any", "update", "-qq"]);
-          return;
-        } catch (error) {
-          failures.push(error);
-        }
-      throw failures[0];
+      const signed = "signed-by=/usr/share/keyrings/debian-archive-keyring.gpg";
+      writeFileSync(join(made, "sources.list"), `deb [${signed}] ${archive()} ${release} main\n`);
+      // Lists that could not be fetched are no failure for apt otherwise.
+      must(["apt-get", ...optionsIn(made), "-o", "APT::Update::Error-Mode=any", "update", "-qq"]);
     });
   return optionsIn(join(cache, name));
 };
