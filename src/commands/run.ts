@@ -72,8 +72,12 @@ const options = {
     valueHint: "number",
     description: "CPU weight against others (1024 is usual)",
   },
-  cpuPeriod: { type: "string", valueHint: "µs", description: "the length of a period, 100000 unless given" },
-  cpuQuota: { type: "string", valueHint: "µs", description: "how long it may run in each period" },
+  cpuPeriod: {
+    type: "string",
+    valueHint: "microseconds",
+    description: "the length of a period, 100000 unless given",
+  },
+  cpuQuota: { type: "string", valueHint: "microseconds", description: "how long it may run in each period" },
   cpusetMems: { type: "string", valueHint: "list", description: "the memory nodes it may use, e.g. 0-1" },
   blkioWeight: { type: "string", valueHint: "10..1000", description: "disk weight against others" },
   cpusetCpus: { type: "string", valueHint: "list", description: "the CPUs it may run on, e.g. 0-2,4" },
@@ -143,8 +147,8 @@ const options = {
   mount: {
     type: "string",
     multiple: true,
-    valueHint: "type=bind|tmpfs,…",
-    description: "type=bind,source=SRC,target=DST[,readonly], or type=tmpfs,target=DST[,tmpfs-size=…]",
+    valueHint: "type=bind|tmpfs,...",
+    description: "type=bind,source=SRC,target=DST[,readonly], or type=tmpfs,target=DST[,tmpfs-size=64m]",
   },
   tmpfs: {
     type: "string",
