@@ -61,7 +61,7 @@ const runTests = (which: readonly string[]): Count => {
     const report = join(scratch, "report.xml");
     // In parallel by file: a file's tests may share what they set up, two files never do.
     const status = run([
-      ...[bun, "test", "--parallel", "--reporter=junit", `--reporter-outfile=${report}`],
+      ...[bun, "test", "--parallel", "--timeout=30000", "--reporter=junit", `--reporter-outfile=${report}`],
       ...which,
     ]);
     const count = countReport(readFileSync(report, "utf8"));
