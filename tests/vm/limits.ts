@@ -101,6 +101,11 @@ export const limits = (it: GuestTest, cgroups: Cgroups): void => {
     failed(125, "nsk run: needs CAP_SYS_ADMIN, which root does not have here", "hint: "),
   );
   it(
+    "run in run: with --privileged there is one, and nothing is left of either",
+    `nsk run --privileged --tmpfs /run -- nsk run -- sh -c 'echo $$'; ${NOTHING_LEFT}`,
+    printed("1\n"),
+  );
+  it(
     "unshare in run: a container's root makes user namespaces, and has all power inside",
     "nsk run --security-opt seccomp=unconfined -- nsk unshare -Urmpf --mount-proc sh -c 'mount -t tmpfs tmpfs /mnt && echo $$'",
     // The kernel mounts a new proc only where it could be seen whole before (mount too revealing).
