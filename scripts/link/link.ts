@@ -68,7 +68,7 @@ export const linkStatic = (file: Buffer, glibc: Glibc): Buffer => {
   const libraries = glibc.libraries.map(({ soname, bytes }) => {
     const place = at;
     at += (bytes.length + 15) & ~15;
-    return { soname, at: place, size: bytes.length, digitsEnd: tables.digitsEnd[soname]! };
+    return { soname, at: place, size: bytes.length, digitsAt: tables.digitsAt[soname]! };
   });
   const images = Buffer.alloc(at - LIBRARIES);
   for (const [i, { bytes }] of glibc.libraries.entries()) images.set(bytes, libraries[i]!.at - LIBRARIES);

@@ -5,6 +5,7 @@
 import { AT_FDCWD, MAP, MFD, O, PROT } from "../../src/abi/flags.ts";
 import type { Arch } from "../../src/abi/syscalls.ts";
 import type { Builder } from "../../src/backends/launcher/builder.ts";
+import { appendRoutines } from "../../src/backends/launcher/compose.ts";
 import type { Operand, Variable } from "../../src/backends/launcher/ops.ts";
 import { EM, PF, PHDR_SIZE, PT } from "./elf.ts";
 import { refuse, variables } from "./parts.ts";
@@ -28,8 +29,8 @@ export interface Embedded {
     readonly soname: string;
     readonly at: number;
     readonly size: number;
-    /** Behind the last digit of `/proc/self/fd/////0`, the name that the linker opens. */
-    readonly digitsEnd: number;
+    /** Behind `/proc/self/fd/`, in the name that the linker opens. */
+    readonly digitsAt: number;
   }[];
 }
 
@@ -92,7 +93,9 @@ export const goThroughLinker = (b: Builder, arch: Arch, entry: number, program: 
   const files = embedded.libraries.map(({ soname }) => b.variable(`file of ${soname}`));
   for (const [i, library] of embedded.libraries.entries()) {
     makeFile(b, library, files[i]!);
-    nameFile(b, files[i]!, library.digitsEnd);
+    b.move(b.variable("number"), files[i]!);
+    b.move(b.variable("end"), library.digitsAt);
+    b.call("append number");
   }
   copyWords(b, embedded.dynamic.at, embedded.dynamic.from, embedded.dynamic.size);
   renameVariables(b, "L", HIDDEN);
@@ -106,6 +109,7 @@ export const goThroughLinker = (b: Builder, arch: Arch, entry: number, program: 
   renameVariables(b, HIDDEN, "L");
   for (const file of files) b.syscall("close", [file]);
   b.leave(handed, entry);
+  appendRoutines(b);
 };
 
 /** What a name in the environment that is not for the embedded linker begins with meanwhile. */
@@ -423,26 +427,6 @@ const makeFile = (b: Builder, library: Embedded["libraries"][number], file: Vari
     "more memory, or more descriptors (ulimit -n), are needed",
   );
   b.label(written);
-};
-
-/** Writes a descriptor's number as the last digits of a name. There is no division: it is counted down. */
-const nameFile = (b: Builder, file: Variable, end: number): void => {
-  const [left, digit] = variables(b, "left", "digit");
-  b.move(left, file);
-  for (const [i, power] of [100000, 10000, 1000, 100, 10, 1].entries()) {
-    const [count, counted, shown] = [b.fresh("count"), b.fresh("counted"), b.fresh("shown")];
-    b.move(digit, "0".charCodeAt(0));
-    b.label(count);
-    b.branch("lt", left, power, counted);
-    b.compute("sub", left, power);
-    b.compute("add", digit, 1);
-    b.jump(count);
-    b.label(counted);
-    // A zero in front stays the slash that it is.
-    if (power > 1) b.branch("lt", file, power, shown);
-    b.store(end - 6 + i, digit, 1);
-    b.label(shown);
-  }
 };
 
 /** Changes the first byte of the environment's words that begin with `first` and `D_`. */

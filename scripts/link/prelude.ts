@@ -88,6 +88,8 @@ export const assemblePrelude = (start: Start): { code: Uint8Array; entry: number
   const size = (write(entry).bytes.length + 7) & ~7;
   const { bytes, b } = write(entry + size);
   if (((bytes.length + 7) & ~7) !== size) throw new Error("the prelude's length depends on its constants");
+  const labels = b.ops.flatMap((op) => (op.op === "label" ? [op.name] : []));
+  if (new Set(labels).size !== labels.length) throw new Error("two labels of the prelude have one name");
   if (b.variableBytes() > SCRATCH_BYTES) throw new Error("the prelude's variables have no room");
   const constants = b.constants();
   const code = new Uint8Array(routines.length + size + constants.length);
@@ -163,7 +165,7 @@ const listDescriptors = (b: Builder): void => {
   b.compute("add", place, length);
   b.compute("add", name, 3);
   b.move(number, 0);
-  b.label("digit");
+  b.label("digit of a name");
   b.load(byte, name, 1);
   b.branch("eq", byte, 0, "number");
   b.compute("sub", byte, "0".charCodeAt(0));
@@ -175,7 +177,7 @@ const listDescriptors = (b: Builder): void => {
   b.compute("add", number, number);
   b.compute("add", number, byte);
   b.compute("add", name, 1);
-  b.jump("digit");
+  b.jump("digit of a name");
   b.label("number");
   b.branch("eq", number, directory, "next entry");
   b.branch("ge", at("count"), MOST_DESCRIPTORS, "next entry");

@@ -5,16 +5,17 @@ import { section, type Segment } from "./elf.ts";
 
 const DT = { NULL: 0, NEEDED: 1, STRTAB: 5, STRSZ: 10, VERNEED: 0x6ffffffe } as const;
 
-/** Slashes instead of digits do not count in a path, so that a number of any length can be written behind them. */
-const NAME = "/proc/self/fd/000000".replaceAll("0", "/");
+/** What a descriptor's number is written behind, with room for the largest and its NUL. */
+const PREFIX = "/proc/self/fd/";
+const NAME = `${PREFIX}${"\0".repeat(11)}`;
 
 export interface Tables {
   /** What comes to be at the address that was asked for. */
   readonly bytes: Uint8Array;
   /** The original's address, and that of what goes over it, of the same size. */
   readonly dynamic: { readonly at: number; readonly from: number; readonly size: number };
-  /** By library, the address behind the last digit of its name. */
-  readonly digitsEnd: Readonly<Record<string, number>>;
+  /** By library, the address of the number in its name. */
+  readonly digitsAt: Readonly<Record<string, number>>;
 }
 
 /** Throws when the runtime needs another library than these and its dynamic linker. */
@@ -33,10 +34,8 @@ export const renamedTables = (
   const strings = copyOf(".dynstr");
   const nameAt = (at: number): string => strings.toString("latin1", at, strings.indexOf(0, at));
 
-  const renamed = Buffer.concat([strings, ...libraries.map(() => Buffer.from(`${NAME}\0`))]);
-  const places = Object.fromEntries(
-    libraries.map((name, i) => [name, strings.length + i * (NAME.length + 1)]),
-  );
+  const renamed = Buffer.concat([strings, ...libraries.map(() => Buffer.from(NAME))]);
+  const places = Object.fromEntries(libraries.map((name, i) => [name, strings.length + i * NAME.length]));
   const newName = (at: number): number => {
     const name = nameAt(at);
     if (/^ld-linux/.test(name)) return at;
@@ -75,6 +74,6 @@ export const renamedTables = (
   return {
     bytes,
     dynamic: { at: load.address + offset - load.offset, from: dynamicAt, size: dynamic.length },
-    digitsEnd: Object.fromEntries(libraries.map((name) => [name, stringsAt + places[name]! + NAME.length])),
+    digitsAt: Object.fromEntries(libraries.map((name) => [name, stringsAt + places[name]! + PREFIX.length])),
   };
 };

@@ -1,5 +1,5 @@
 // C strings that only the run can put together, such as /proc/PID/ns/net. The two routines that append to a string are
-// part of every launcher's runtime; which strings there are is the plan's.
+// part of every launcher's runtime, and of the prelude (scripts/link); which strings there are is the plan's.
 
 import type { Builder } from "./builder.ts";
 
