@@ -3,7 +3,7 @@
 import { errno } from "../abi/errno.ts";
 import { StepError } from "../abi/errors.ts";
 import { POLL } from "../abi/flags.ts";
-import { STATE } from "../containers/plan.ts";
+import { STATE } from "../containers/record.ts";
 import { parseStat } from "../containers/recognise.ts";
 import { parseRunning, type Running } from "../containers/record.ts";
 import type { Host } from "../host/host.ts";

@@ -1,7 +1,7 @@
 // The processes of this machine, the namespaces and the container that each is in.
 
 import { type Membership, containerOf, parseRecord, parseStat } from "../containers/recognise.ts";
-import { STATE } from "../containers/plan.ts";
+import { STATE } from "../containers/record.ts";
 import { gatherProcesses, gatherStatus } from "../host/gather.ts";
 import type { Host } from "../host/host.ts";
 import type { Link, Status } from "../host/processes.ts";

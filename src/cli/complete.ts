@@ -6,7 +6,7 @@ import { SIG } from "../abi/flags.ts";
 import { settings } from "../cgroups/settings.ts";
 import { allControllers, locate, readHierarchies } from "../cgroups/hierarchies.ts";
 import { treeOf } from "../cgroups/tree.ts";
-import { STATE } from "../containers/plan.ts";
+import { STATE } from "../containers/record.ts";
 import type { Host } from "../host/host.ts";
 import { kinds } from "../namespaces/kinds.ts";
 import { findShort, longName, namesOf } from "./getopt.ts";

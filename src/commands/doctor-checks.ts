@@ -3,7 +3,7 @@
 
 import type { Trial } from "../backends/trials.ts";
 import { knownControllers, modeOf, readHierarchies } from "../cgroups/hierarchies.ts";
-import { mayAdminister } from "../containers/plan.ts";
+import { mayAdminister } from "../containers/privileges.ts";
 import { users } from "../host/accounts.ts";
 import type { Host } from "../host/host.ts";
 import { type Kind, kinds } from "../namespaces/kinds.ts";

@@ -4,12 +4,14 @@ import { HostError, UsageError } from "../abi/errors.ts";
 import { parseSignal } from "../abi/flags.ts";
 import { removeLeftovers } from "../backends/leftovers.ts";
 import { planLimits } from "../cgroups/limits.ts";
-import type { Config, OwnFile } from "../containers/config.ts";
+import { type Config, hasNamespace, type OwnFile } from "../containers/config.ts";
 import { wholeNumber } from "../containers/docker-limits.ts";
 import { ownFiles } from "../containers/docker-files.ts";
 import { configFromFlags, parseRootfs } from "../containers/docker.ts";
-import { type Container, mayAdminister, planContainer, STATE } from "../containers/plan.ts";
-import { checkName, type Details } from "../containers/record.ts";
+import type { Container } from "../containers/container.ts";
+import { planContainer } from "../containers/plan.ts";
+import { mayAdminister } from "../containers/privileges.ts";
+import { checkName, type Details, STATE } from "../containers/record.ts";
 import { parseSecurity, type Security, seccompProgram, withoutNodes } from "../containers/security.ts";
 import type { Host } from "../host/host.ts";
 import { randomBytes } from "../sys/random.ts";
@@ -401,7 +403,7 @@ const filesFor = (
   isThrownAway: boolean,
   host: Host,
 ): readonly OwnFile[] => {
-  if (isThrownAway) return ownFiles(values, hostname, !linux.namespaces.includes("network"), host);
+  if (isThrownAway) return ownFiles(values, hostname, !hasNamespace(linux, "network"), host);
   const { addHost, dns, dnsSearch, dnsOption } = values;
   if (addHost.length || dns.length || dnsSearch.length || dnsOption.length)
     throw new UsageError(

@@ -60,8 +60,8 @@ export interface Mount {
 }
 
 export interface Linux {
-  /** Namespaces that the container has of its own; others are the caller's. */
-  readonly namespaces: readonly ("mount" | "pid" | "uts" | "ipc" | "network" | "cgroup")[];
+  /** Namespaces that are not the caller's. */
+  readonly namespaces: readonly Namespace[];
   readonly resources: Limits;
   readonly maskedPaths: readonly string[];
   readonly readonlyPaths: readonly string[];
@@ -69,6 +69,16 @@ export interface Linux {
   /** Files below /proc/sys by their names with dots, for its own namespaces. @see sysctl(8) */
   readonly sysctl: Readonly<Record<string, string>>;
 }
+
+export type NamespaceType = "mount" | "pid" | "uts" | "ipc" | "network" | "cgroup";
+
+export interface Namespace {
+  readonly type: NamespaceType;
+}
+
+/** Whether the container's namespace of a kind is another than the caller's. */
+export const hasNamespace = ({ namespaces }: Linux, type: NamespaceType): boolean =>
+  namespaces.some((namespace) => namespace.type === type);
 
 /** Which system calls programs may make. @see seccomp(2) */
 export interface Seccomp {

@@ -3,7 +3,7 @@
 import { HostError, UsageError } from "../abi/errors.ts";
 import { parseGroup, parseId, parsePasswd } from "../host/accounts.ts";
 import type { Host } from "../host/host.ts";
-import type { Config, Device, Linux, Mount, Process } from "./config.ts";
+import type { Config, Device, Mount, NamespaceType, Process } from "./config.ts";
 import { CGROUP_MOUNT, DEVICES, MASKED_PATHS, MOUNTS, READONLY_PATHS } from "./defaults.ts";
 import { type LimitFlags, parseBytes, parseResources, parseUlimits, wholeNumber } from "./docker-limits.ts";
 import { allDevices, type MountFlags, parseDevice, parseMounts } from "./docker-mounts.ts";
@@ -68,7 +68,7 @@ export const configFromFlags = (
     hostname,
     mounts: [...ownMounts(flags, own), ...parseMounts(flags)],
     linux: {
-      namespaces: own,
+      namespaces: own.map((type) => ({ type })),
       resources: parseResources(
         flags,
         devices.map(({ rule }) => rule),
@@ -93,7 +93,7 @@ const devicesOf = (...more: readonly (readonly Device[])[]): Device[] => {
 };
 
 /** The file systems that a container has of its own; those of the host's IPC namespace are the host's. */
-const ownMounts = ({ privileged, shmSize, ipc }: Flags, own: Linux["namespaces"]): Mount[] => {
+const ownMounts = ({ privileged, shmSize, ipc }: Flags, own: readonly NamespaceType[]): Mount[] => {
   const size = shmSize === undefined ? undefined : parseBytes("--shm-size", shmSize);
   const isOwn = own.includes("ipc");
   const mounts: Mount[] = [];
@@ -111,7 +111,7 @@ const ownMounts = ({ privileged, shmSize, ipc }: Flags, own: Linux["namespaces"]
   return mounts;
 };
 
-const parseHostname = (flags: Flags, id: string, own: Linux["namespaces"], host: Host): string => {
+const parseHostname = (flags: Flags, id: string, own: readonly NamespaceType[], host: Host): string => {
   if (!own.includes("uts")) {
     if (flags.hostname !== undefined)
       throw new UsageError("--hostname and --uts host: the host's name would be changed");
@@ -124,7 +124,7 @@ const parseHostname = (flags: Flags, id: string, own: Linux["namespaces"], host:
 };
 
 /** `NAME=value`, of its own namespaces only: others are the host's. */
-const parseSysctls = (texts: readonly string[], own: Linux["namespaces"]): Record<string, string> => {
+const parseSysctls = (texts: readonly string[], own: readonly NamespaceType[]): Record<string, string> => {
   const found: Record<string, string> = {};
   for (const text of texts) {
     const [, name = "", value = ""] = /^([\w-]+(?:\.[\w-]+)+)=(.*)$/s.exec(text) ?? [];
@@ -142,7 +142,7 @@ const parseSysctls = (texts: readonly string[], own: Linux["namespaces"]): Recor
   return found;
 };
 
-const SYSCTLS: readonly (readonly [kind: Linux["namespaces"][number], pattern: RegExp])[] = [
+const SYSCTLS: readonly (readonly [kind: NamespaceType, pattern: RegExp])[] = [
   ["network", /^net\./],
   ["ipc", /^fs\.mqueue\.|^kernel\.(?:msgmax|msgmnb|msgmni|sem|shmall|shmmax|shmmni|shm_rmid_forced)$/],
   ["uts", /^kernel\.domainname$/],
@@ -154,8 +154,8 @@ const writable = (mount: Mount): Mount => ({
 });
 
 /** A namespace that is shared with the host is none of its own. */
-const parseNamespaces = ({ ipc, uts, userns }: Flags, network: "none" | "host"): Linux["namespaces"] => {
-  const own: Linux["namespaces"][number][] = ["mount", "pid"];
+const parseNamespaces = ({ ipc, uts, userns }: Flags, network: "none" | "host"): readonly NamespaceType[] => {
+  const own: NamespaceType[] = ["mount", "pid"];
   const check = (option: string, value: string | undefined, known: readonly string[]): void => {
     if (value !== undefined && !known.includes(value))
       throw new UsageError(`--${option} ${value}: nsk run has ${known.filter(Boolean).join(" and ")}`);

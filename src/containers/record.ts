@@ -4,6 +4,12 @@
 import { UsageError } from "../abi/errors.ts";
 import { type FirstProcess, parseRecord } from "./recognise.ts";
 
+/** Where records of running containers are, and where a container puts its root together in its own namespace. */
+export const STATE = "/run/nsk";
+
+/** Links to the records of those containers that have a name. */
+export const NAMES = `${STATE}/names`;
+
 /** What its user said of it, and what others may ask for. */
 export interface Details {
   /** Its name, where it was given one. */

@@ -1,7 +1,7 @@
 // Containers that a test watches from outside: started, told apart by their ids, and looked for when they should be gone.
 
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { STATE } from "../../src/containers/plan.ts";
+import { STATE } from "../../src/containers/record.ts";
 import { hierarchies } from "../commands/libcgroup.ts";
 import { nsk } from "../support/nsk.ts";
 

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
-import { NAMES } from "../../src/containers/plan.ts";
+import { NAMES } from "../../src/containers/record.ts";
 import { checkName, detailsText, findRunning, parseRunning } from "../../src/containers/record.ts";
 import { testNeeding } from "../support/needs.ts";
 import { runNsk } from "../support/nsk.ts";

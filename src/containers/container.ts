@@ -1,0 +1,45 @@
+// What the parts of the planner share: the container, and the slots that supervisor and child both know.
+
+import type { LimitsPlan } from "../cgroups/limits.ts";
+import { slot } from "../plan/call.ts";
+import type { Config, OwnFile } from "./config.ts";
+import type { Details } from "./record.ts";
+
+/** What the caller of the planner decides besides the config. */
+export interface Container {
+  /** 12 hexadecimal digits, as docker's short ids. */
+  readonly id: string;
+  readonly config: Config;
+  /** What the record tells of it. */
+  readonly details: Details;
+  /**
+   * Directories that a throwaway layer is put over, so that nothing written inside stays, the uppermost first; none to
+   * use the root as it is.
+   */
+  readonly lower: readonly string[];
+  /** The caller's standard input is the container's; otherwise it reads nothing. */
+  readonly input: boolean;
+  /** Files that it has of its own; a root that is used as it is gets none. */
+  readonly files: readonly OwnFile[];
+  /** Its first process is not the program, but one that passes signals on and waits for orphans. */
+  readonly init: boolean;
+  /** A new file that its id is written to. */
+  readonly cidfile: string | undefined;
+  /** The program that decides over its system calls (compileSeccomp); undefined for none. */
+  readonly filter: Uint8Array | undefined;
+  /** The control groups of its limits. */
+  readonly limits: LimitsPlan;
+}
+
+/** The names of the slots that supervisor and child both know. */
+export const supervisor = slot("supervisor");
+
+export const mask = slot("mask");
+
+export const pair = slot("pair");
+
+export const record = slot("record");
+
+/** Whether nodes in its root open devices: when something else decides which, or when all are its own. */
+export const mayOpenDevices = ({ config, limits }: Container): boolean =>
+  limits.filtersDevices || config.process.capabilities.includes("CAP_MKNOD");

@@ -1,0 +1,47 @@
+// The device nodes of a container, and what of /proc and /sys is kept from it.
+
+import { MS } from "../abi/flags.ts";
+import type { Host } from "../host/host.ts";
+import type { CallStep } from "../plan/call.ts";
+import * as steps from "../plan/steps.ts";
+import type { Linux } from "./config.ts";
+import { DEVICE_LINKS } from "./defaults.ts";
+import { directories, parentOf, remountReadonly } from "./mounts.ts";
+
+export const devices = ({ devices }: Linux): CallStep[] => [
+  ...devices.flatMap((device) => {
+    const parent = parentOf(device.path);
+    return parent === "/dev"
+      ? [steps.makeDevice(device)]
+      : [...directories(parent), steps.makeDevice(device)];
+  }),
+  ...DEVICE_LINKS.map(([link, target]) => steps.symlink(target, link)),
+];
+
+/** What is not there on this kernel needs no protection. */
+export const protections = ({ readonlyPaths, maskedPaths }: Linux, host: Host): CallStep[] => {
+  const out: CallStep[] = [];
+  for (const path of readonlyPaths) if (host.kind(path)) out.push(...readonlyPath(path));
+  for (const path of maskedPaths) {
+    const kind = host.kind(path);
+    if (kind) out.push(maskedPath(path, kind));
+  }
+  return out;
+};
+
+const readonlyPath = (path: string): CallStep[] => [
+  steps.mount(
+    { source: path, target: path, fstype: null, flags: MS.MS_BIND | MS.MS_REC, data: null },
+    { title: `make ${path} read-only` },
+  ),
+  remountReadonly(path, MS.MS_NOSUID | MS.MS_NODEV | MS.MS_NOEXEC),
+];
+
+/** An empty read-only directory over a directory, the null device over a file. */
+const maskedPath = (path: string, kind: ReturnType<Host["kind"]>): CallStep =>
+  steps.mount(
+    kind === "directory"
+      ? { source: "tmpfs", target: path, fstype: "tmpfs", flags: MS.MS_RDONLY, data: "size=0k,mode=755" }
+      : { source: "/dev/null", target: path, fstype: null, flags: MS.MS_BIND, data: null },
+    { title: `mask ${path}` },
+  );

@@ -1,0 +1,84 @@
+// The program of a container: its settings, standard input and working directory, and who starts it.
+
+import { SIG } from "../abi/flags.ts";
+import { type CallStep, slot } from "../plan/call.ts";
+import type { ExecStep, Step } from "../plan/plan.ts";
+import { programCandidates } from "../plan/program.ts";
+import * as steps from "../plan/steps.ts";
+import type { Config, Process } from "./config.ts";
+import { type Container, mask, pair } from "./container.ts";
+import { directories } from "./mounts.ts";
+
+/** What is set by files of /proc, while they can be written. */
+export const settings = ({ process, linux }: Config): CallStep[] => {
+  const out: CallStep[] = [];
+  if (process.oomScoreAdj !== undefined)
+    out.push(...steps.writeFile("/proc/self/oom_score_adj", String(process.oomScoreAdj)));
+  for (const name in linux.sysctl)
+    out.push(
+      ...steps.writeFile(`/proc/sys/${name.replaceAll(".", "/")}`, linux.sysctl[name]!, {
+        title: `set ${name}`,
+      }),
+    );
+  return out;
+};
+
+export const standardInput = ({ config, input }: Container): CallStep[] => {
+  if (config.process.terminal) return steps.openTerminal(pair);
+  return input ? [] : steps.readNothing();
+};
+
+export const workingDirectory = (cwd: string, readonlyRoot: boolean): CallStep[] => [
+  ...(cwd === "/" || readonlyRoot ? [] : directories(cwd)),
+  steps.chdir(cwd),
+];
+
+export const become = ({ args, env }: Process): ExecStep => ({
+  kind: "exec",
+  program: args[0]!,
+  argv: args,
+  candidates: programCandidates(args[0]!, variable(env, "PATH")),
+  env,
+  reason: "become the program",
+});
+
+/** All that can be passed on: not what a process cannot take, and not what tells of a child or of its own mistakes. */
+const PASSED_ON = Array.from({ length: 64 }, (_, i) => i + 1).filter(
+  (signal) =>
+    ![
+      SIG.SIGKILL,
+      SIG.SIGSTOP,
+      SIG.SIGCHLD,
+      SIG.SIGSEGV,
+      SIG.SIGBUS,
+      SIG.SIGFPE,
+      SIG.SIGILL,
+      SIG.SIGTRAP,
+    ].some((other) => other === signal),
+);
+
+/** The kernel gives a namespace's first process no signal that it has no handler for, and orphans for it to wait for. */
+export const behindInit = (process: Process): Step[] => {
+  const pid = slot("program");
+  return [
+    {
+      kind: "fork",
+      flags: 0,
+      pid,
+      reason: "the program is process 2; this one stays",
+      child: [steps.restoreSignals(mask), become(process)],
+    },
+    {
+      kind: "wait",
+      pid,
+      signaled: "status",
+      forward: PASSED_ON,
+      reaps: true,
+      cleanup: [],
+      reason: "wait for it and for orphans, and end as it ended",
+    },
+  ];
+};
+
+const variable = (env: readonly string[], name: string): string | undefined =>
+  env.find((word) => word.startsWith(`${name}=`))?.slice(name.length + 1);

@@ -1,0 +1,73 @@
+// The steps that make and remove the record of a container, its name and its cidfile.
+
+import { errno } from "../abi/errno.ts";
+import { O } from "../abi/flags.ts";
+import { type CallStep, slot } from "../plan/call.ts";
+import * as steps from "../plan/steps.ts";
+import { type Container, record } from "./container.ts";
+import { detailsText, NAMES, STATE } from "./record.ts";
+
+/**
+ * A file that says what to remove, locked as long as the supervisor lives: the next run finds those of dead ones. It is
+ * locked and filled before it has a name, so that nobody ever sees it half-made.
+ */
+export const openRecord = ({ id, limits, details }: Container): CallStep[] => {
+  const path = `${STATE}/${id}`;
+  return [
+    steps.ensureDirectory(STATE, 0o700, {
+      reason: "records of what to remove should the supervisor be killed",
+      hints: {
+        [errno("EACCES")]: "run it as root",
+        [errno("EROFS")]: "a container's records need a writable /run",
+      },
+    }),
+    steps.openNameless(STATE, record, {
+      hints: {
+        [errno("EOPNOTSUPP")]:
+          "/run is an overlay, which has no nameless files on this kernel: mount -t tmpfs tmpfs /run",
+      },
+    }),
+    steps.lock(record, { title: `lock ${path}` }),
+    steps.write(
+      record,
+      limits.groups.map((group) => `${group}\n`).join("") + detailsText(details),
+      `write ${path}`,
+    ),
+    steps.linkOpen(record, path, { undo: steps.unlink(path) }),
+    ...takeName(details.name),
+  ];
+};
+
+/** The record's other link: there can be one of a name only. */
+const takeName = (name: string | undefined): CallStep[] => {
+  if (name === undefined) return [];
+  const path = `${NAMES}/${name}`;
+  return [
+    steps.ensureDirectory(NAMES, 0o700),
+    steps.linkOpen(record, path, {
+      title: `take the name ${name}`,
+      reason: "nobody else can have it as long as this link is there",
+      hints: { [errno("EEXIST")]: `a container of that name is running: nsk stop ${name}` },
+      undo: steps.unlink(path),
+    }),
+  ];
+};
+
+export const forgetName = ({ details: { name } }: Container): CallStep[] =>
+  name === undefined ? [] : [steps.unlink(`${NAMES}/${name}`)];
+
+/** For whoever started it with `--cidfile`. */
+export const tellId = ({ id, cidfile }: Container): CallStep[] => {
+  if (cidfile === undefined) return [];
+  const [file, title] = [slot("cidfile"), `write ${cidfile}`];
+  return [
+    steps.open(cidfile, O.O_WRONLY | O.O_CREAT | O.O_EXCL | O.O_CLOEXEC, file, {
+      mode: 0o644,
+      title,
+      hints: { [errno("EEXIST")]: "it may be another container's: remove it, or write to another file" },
+      undo: steps.unlink(cidfile),
+    }),
+    steps.write(file, id, title),
+    steps.close(file, { title }),
+  ];
+};

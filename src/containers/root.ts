@@ -1,0 +1,89 @@
+// The root of a container: put together, and changed over to.
+
+import { errno } from "../abi/errno.ts";
+import { MNT, MS } from "../abi/flags.ts";
+import type { Host } from "../host/host.ts";
+import type { Step } from "../plan/plan.ts";
+import * as steps from "../plan/steps.ts";
+import { type Container, mayOpenDevices } from "./container.ts";
+import { STATE } from "./record.ts";
+import { openVolume } from "./volumes.ts";
+
+/** Overlayfs takes colons between layers and commas between options, so those of a path need a backslash. */
+const overlayPath = (path: string): string => path.replace(/[\\:,]/g, (character) => `\\${character}`);
+
+/** Puts the root together, opens what is bound in from the host, and changes over. @see pivot_root(2) */
+export const root = (container: Container, host: Host): Step[] => {
+  const { config, lower } = container;
+  const overlay = lower.length > 0;
+  const { path } = config.root;
+  const base = `${STATE}/root`;
+  const merged = overlay
+    ? [
+        steps.mount(
+          {
+            source: "tmpfs",
+            target: STATE,
+            fstype: "tmpfs",
+            flags: MS.MS_NOSUID | MS.MS_NODEV,
+            data: "mode=0700",
+          },
+          { reason: "memory that takes what the container writes, gone with it" },
+        ),
+        steps.mkdir(`${STATE}/upper`, 0o755),
+        steps.mkdir(`${STATE}/work`, 0o700),
+        steps.mkdir(base, 0o755),
+        steps.mount(
+          {
+            source: "overlay",
+            target: base,
+            fstype: "overlay",
+            flags: mayOpenDevices(container) ? 0 : MS.MS_NODEV,
+            data: `lowerdir=${lower.map(overlayPath).join(":")},upperdir=${STATE}/upper,workdir=${STATE}/work`,
+          },
+          {
+            reason: `${path} below, unchanged; what is written lands in the layer above`,
+            hints: {
+              [errno("ENODEV")]: "the kernel has no overlay: modprobe overlay",
+              [errno("EINVAL")]:
+                `${path} is itself an overlay over an overlay, and the kernel stacks two at most`,
+            },
+          },
+        ),
+      ]
+    : [
+        steps.mount(
+          { source: path, target: path, fstype: null, flags: MS.MS_BIND | MS.MS_REC, data: null },
+          { reason: "a root must be a mount", title: `use ${path} as the root` },
+        ),
+        ...(mayOpenDevices(container)
+          ? []
+          : [
+              steps.mount(
+                {
+                  source: null,
+                  target: path,
+                  fstype: null,
+                  flags: MS.MS_REMOUNT | MS.MS_BIND | MS.MS_NODEV,
+                  data: null,
+                },
+                { reason: "device nodes that lie in it open no device", title: `use ${path} as the root` },
+              ),
+            ]),
+      ];
+  return [
+    steps.mount(
+      { source: null, target: "/", fstype: null, flags: MS.MS_REC | MS.MS_PRIVATE, data: null },
+      { title: "make the mounts private", reason: "the host sees nothing of the mounts made from here on" },
+    ),
+    ...config.mounts.flatMap((mount, i) => (mount.type === "bind" ? openVolume(mount, i, host) : [])),
+    ...merged,
+    steps.chdir(overlay ? base : path),
+    steps.pivotRoot(".", ".", { reason: "the new root; the old one lies over it" }),
+    steps.umount(".", MNT.MNT_DETACH, {
+      title: "leave the old root",
+      reason: "and now the host's tree is out of reach",
+    }),
+    steps.chdir("/"),
+  ];
+};
