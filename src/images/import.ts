@@ -28,6 +28,7 @@ import {
   putLayer,
   readBlob,
   type Store,
+  withBlobLock,
 } from "./store.ts";
 import type { Powers } from "./tree.ts";
 
@@ -113,9 +114,17 @@ export const importImage = async (
   );
 
   let leftOut = 0;
+  const isThere = (digest: string, diffId: string): boolean =>
+    hasLayer(store, diffId) && hasBlob(store, digest);
   const one = async (layer: Descriptor, diffId: string): Promise<void> => {
     const { digest, size } = layer;
-    if (hasLayer(store, diffId) && hasBlob(store, digest)) return report(digest, "exists", size, size);
+    if (!isThere(digest, diffId)) return withBlobLock(store, digest, () => get(layer, diffId));
+    report(digest, "exists", size, size);
+  };
+  const get = async (layer: Descriptor, diffId: string): Promise<void> => {
+    const { digest, size } = layer;
+    // Somebody else was at it until now.
+    if (isThere(digest, diffId)) return report(digest, "exists", size, size);
     report(digest, "downloading", 0, size);
     await fetchBlob("a layer", layer, (done) => report(digest, "downloading", done, size));
     if (!hasLayer(store, diffId)) {

@@ -320,6 +320,23 @@ withRegistry("a registry with users: docker's config.json opens it", async () =>
   );
 });
 
+/** Does something while a container runs from an image of the store at `path`. */
+const whileRunning = async (path: string, image: readonly string[], work: () => void): Promise<void> => {
+  const child = Bun.spawn([nsk, "run", ...image, "sh", "-c", "echo ready; sleep 60"], {
+    env: { ...process.env, NSK_STORE: path },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  try {
+    const reader = child.stdout.getReader();
+    expect(new TextDecoder().decode((await reader.read()).value)).toBe("ready\n");
+    work();
+  } finally {
+    child.kill("SIGTERM");
+    child.kill("SIGKILL");
+    await child.exited;
+  }
+};
+
 describe("imported images", () => {
   withBusybox("a root's tar with --change; its config is applied as docker's", () => {
     const { run } = openStore();
@@ -371,6 +388,30 @@ describe("imported images", () => {
     // The user is looked up in what the upper layer made of the file.
     expect(output(run("run", "-u", "app", "stacked:1", "id", "-u"))).toBe("5\n");
   });
+  withBusybox("as many layers as docker has: 127", () => {
+    const { path, run } = openStore();
+    const upper = Array.from({ length: 126 }, (_, i) =>
+      tarOf({ name: `layer/${i}`, content: "" }, { name: "last", content: `${i}` }),
+    );
+    output(run("import", savedImage("high:1", {}, tarOf(...busyboxMembers()), ...upper)));
+    const script = ["sh", "-c", "set -- /layer/*; echo $#; cat /last"];
+    expect(output(run("run", "high:1", ...script))).toBe("126\n125");
+    // What is shown can be taken at its word: the working directory before it, and names of this store.
+    const explained = output(run("run", "--explain", "high:1", ...script));
+    expect(explained).toContain(`chdir("${path}/l")`);
+    expect(explained).toMatch(/lowerdir=[\w-]{22}:[\w-]{22}:/);
+    output(run("rmi", "high:1"));
+    for (const left of ["layers", "l"]) expect(readdirSync(join(path, left))).toEqual([]);
+  });
+  withBusybox("an image of many layers stays as long as a container runs from it", async () => {
+    const { path, run } = openStore();
+    const upper = Array.from({ length: 60 }, (_, i) => tarOf({ name: `busy/${i}`, content: "" }));
+    output(run("import", savedImage("busy:1", {}, tarOf(...busyboxMembers()), ...upper)));
+    await whileRunning(path, ["busy:1"], () =>
+      expect(run("rmi", "-f", "busy:1").stderr).toBe("nsk rmi: busy:1: a running container uses the image\n"),
+    );
+    await until("the container is gone", () => run("rmi", "busy:1").status === 0);
+  });
   withBusybox("what is written inside is gone afterwards", () => {
     const { run } = openStore();
     output(run("import", rootArchive(), "mine"));
@@ -401,22 +442,12 @@ describe("imported images", () => {
   withBusybox("an image that a container runs from stays until that ends", async () => {
     const { path, run } = openStore();
     output(run("import", rootArchive(), "busy"));
-    const child = Bun.spawn([nsk, "run", "busy", "sh", "-c", "echo ready; sleep 60"], {
-      env: { ...process.env, NSK_STORE: path },
-      stdio: ["ignore", "pipe", "inherit"],
-    });
-    try {
-      const reader = child.stdout.getReader();
-      expect(new TextDecoder().decode((await reader.read()).value)).toBe("ready\n");
+    await whileRunning(path, ["busy"], () =>
       expect(run("rmi", "-f", "busy")).toMatchObject({
         status: 1,
         stderr: "nsk rmi: busy: a running container uses the image\n",
-      });
-    } finally {
-      child.kill("SIGTERM");
-      child.kill("SIGKILL");
-      await child.exited;
-    }
+      }),
+    );
     output(run("run", "--", "true")); // ends what a killed supervisor left
     await until("the container is gone", () => run("rmi", "busy").status === 0);
     expect(readdirSync(join(path, "layers"))).toEqual([]);

@@ -1,7 +1,7 @@
 // A registry that lies, breaks off or leads astray, and what nsk makes of it.
 
 import { afterAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fixtureHost } from "../../src/host/fixture.ts";
@@ -12,6 +12,7 @@ import { importImage, type Imported, powersOf } from "../../src/images/import.ts
 import { parseReference } from "../../src/images/reference.ts";
 import { openRegistry } from "../../src/images/registry.ts";
 import { openStore, type Store } from "../../src/images/store.ts";
+import { until } from "../containers/containers.ts";
 import { gzipped, tarOf } from "./tar.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "nsk-registry-"));
@@ -91,12 +92,12 @@ const registry = (answer: Answer = () => undefined, tls?: { cert: string; key: s
 };
 
 let stores = 0;
-const freshStore = (): Store =>
-  openStore(
-    Object.create(liveHost(), {
-      env: { value: fixtureHost({ env: { NSK_STORE: join(scratch, `${++stores}`) } }).env },
-    }),
-  );
+const openAt = (path: string): Store =>
+  openStore(Object.create(liveHost(), { env: { value: fixtureHost({ env: { NSK_STORE: path } }).env } }));
+const freshStore = (): Store => openAt(join(scratch, `${++stores}`));
+
+const childrenOf = (pid: number): number[] =>
+  readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ").filter(Boolean).map(Number);
 
 const pull = (
   { host }: { host: string },
@@ -167,6 +168,51 @@ describe("an honest registry", () => {
       pathname.endsWith("/manifests/1") ? new Response(index) : undefined,
     );
     expect((await pull(it)).manifest.digest).toBe(digestOf(manifest));
+  });
+});
+
+describe("two pulls at once", () => {
+  /** The same store for somebody else. */
+  const again = ({ root }: Store): Store => openAt(root);
+  const layersAsked = ({ asked }: { asked: readonly Asked[] }): number =>
+    asked.filter(({ path }) => path.endsWith(digestOf(layer))).length;
+
+  test("get a layer once: the second waits, and finds it there", async () => {
+    const from = registry((_, url) => (isLayer(url) ? Bun.sleep(50).then(() => undefined) : undefined));
+    const store = freshStore();
+    const both = await Promise.all([pull(from, { store }), pull(from, { store: again(store) })]);
+    expect(layersAsked(from)).toBe(1);
+    expect(both[0].id).toBe(both[1].id);
+    expect(readdirSync(`${store.root}/tmp`)).toEqual([]);
+  });
+  test("the second gets it where the first fails", async () => {
+    const from = registry((_, url, times) =>
+      isLayer(url) && times === 0
+        ? Bun.sleep(50).then(() => new Response("another one".padEnd(layer.length)))
+        : undefined,
+    );
+    const store = freshStore();
+    const both = await Promise.allSettled([pull(from, { store }), pull(from, { store: again(store) })]);
+    expect(both.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected"]);
+    expect(readdirSync(`${store.root}/tmp`)).toEqual([]);
+  });
+  test("one that is killed leaves no lock, whatever it leaves of files", async () => {
+    const from = registry();
+    const store = freshStore();
+    const path = `${store.root}/tmp/${digestOf(layer).slice("sha256:".length)}.lock`;
+    const holder = Bun.spawn(["flock", path, "sh", "-c", "echo held; exec sleep 60"], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    await holder.stdout.getReader().read();
+    const pulled = pull(from, { store });
+    await until("it is at the layer", () => from.asked.some(({ path }) => path.endsWith(digestOf(config))));
+    await Bun.sleep(100);
+    expect(layersAsked(from)).toBe(0);
+    for (const pid of [holder.pid, ...childrenOf(holder.pid)]) process.kill(pid, "SIGKILL");
+    await holder.exited;
+    await pulled;
+    expect(layersAsked(from)).toBe(1);
+    expect(readdirSync(`${store.root}/tmp`)).toEqual([]);
   });
 });
 
