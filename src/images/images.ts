@@ -92,6 +92,20 @@ export const findImages = (images: readonly Image[], text: string): Image[] => {
   return found;
 };
 
+/**
+ * Repositories of a registry that have a blob, as far as the store knows: what came from there, or went there, under
+ * another name.
+ */
+export const repositoriesWith = (images: readonly Image[], domain: string): ReadonlyMap<string, string> => {
+  const found = new Map<string, string>();
+  for (const { name, manifest } of images) {
+    const reference = name === undefined ? undefined : parseReference(name);
+    if (reference?.domain !== domain) continue;
+    for (const { digest } of [manifest.config, ...manifest.layers]) found.set(digest, reference.path);
+  }
+  return found;
+};
+
 /** Whether the store has an image of this name. */
 export const hasImage = (root: string, text: string): boolean => {
   const reference = referenceOr(text);

@@ -33,10 +33,11 @@ import {
 import type { Powers } from "./tree.ts";
 
 /** So many layers at once, as docker does. */
-const AT_ONCE = 3;
+export const AT_ONCE = 3;
 
 /** What a layer is at. `done` of `total` bytes. */
-export type Phase = "waiting" | "downloading" | "unpacking" | "complete" | "exists";
+export type Phase =
+  "waiting" | "downloading" | "unpacking" | "complete" | "exists" | "uploading" | "pushed" | "mounted";
 export type Report = (digest: string, phase: Phase, done: number, total: number) => void;
 
 export interface Imported {
@@ -228,7 +229,7 @@ const uniqueLayers = (
 };
 
 /** Waits for all that have begun, also when one fails: what they have open is theirs to close. */
-const inParallel = async <T>(
+export const inParallel = async <T>(
   list: readonly T[],
   atOnce: number,
   work: (one: T) => Promise<void>,

@@ -187,6 +187,26 @@ describe("with a registry", () => {
       /lowerdir=[^:,]+\/diff:[^:,]+\/diff,/,
     );
   });
+  withRegistry("an image of nsk's own is pushed, and is the same one for whoever pulls it", () => {
+    const { run } = openStore();
+    output(run("import", "-c", 'CMD ["cat","/etc/passwd"]', rootArchive(), "mine"));
+    const pushed = output(run("push", "mine", `${host}/own/mine:1`)).trim();
+    const [{ digest }] = JSON.parse(output(run("images", "--json")));
+    expect(pushed).toBe(`${host}/own/mine@${digest}`);
+    const other = openStore();
+    output(other.run("pull", `${host}/own/mine:1`));
+    expect(output(other.run("run", `${host}/own/mine:1`))).toContain("app:x:1000");
+    expect(JSON.parse(output(other.run("images", "--json")))[0]).toMatchObject({ digest });
+    skopeo("--src-tls-verify=false", `docker://${host}/own/mine:1`, `oci:${scratch}/pushed:1`);
+    // What was pulled goes out again as it came: nothing has to be sent, and the digest stays.
+    expect(output(other.run("push", `${host}/own/mine:1`)).trim()).toBe(pushed);
+    output(run("pull", `${host}/team/app:1`));
+    const [pulled] = JSON.parse(output(run("images", "--json")));
+    expect(output(run("push", `${host}/team/app:1`, `${host}/other/app`)).trim()).toBe(
+      `${host}/other/app@${pulled.digest}`,
+    );
+    expect(run("push", "none")).toMatchObject({ status: 1, stderr: "nsk push: no such image: none\n" });
+  });
   withRegistry("by its digest, under which it is found again", () => {
     const { run } = openStore();
     output(run("pull", `${host}/team/app:1`));
@@ -304,20 +324,54 @@ withRegistry("a registry with users: docker's config.json opens it", async () =>
     `docker-archive:${saved}`,
     `docker://${host}/x:1`,
   );
-  const withConfig = (config: object): Ran => {
+  const configDirectory = (config: object): string => {
     const directory = mkdtempSync(join(scratch, "docker-"));
     writeFileSync(join(directory, "config.json"), JSON.stringify(config));
-    return openStore({ DOCKER_CONFIG: directory }).run("pull", `${host}/x:1`);
+    return directory;
   };
+  const withConfig = (config: object, env: Record<string, string> = {}): Ran =>
+    openStore({ DOCKER_CONFIG: configDirectory(config), ...env }).run("pull", `${host}/x:1`);
   const auth = Buffer.from("me:secret").toString("base64");
   expect(output(withConfig({ auths: { [host]: { auth } } }))).toBe(`${host}/x:1\n`);
   expect(withConfig({})).toMatchObject({
     status: 1,
     stderr: expect.stringContaining(`${host}/x:1: access denied\nhint: `),
   });
-  expect(withConfig({ credHelpers: { [host]: "some" } }).stderr).toContain(
-    "docker-credential-some, which nsk does not ask",
+
+  const bin = join(scratch, "bin");
+  mkdirSync(bin);
+  const helper = (name: string, ...lines: string[]): void =>
+    writeFileSync(join(bin, `docker-credential-${name}`), ["#!/bin/sh", ...lines, ""].join("\n"), {
+      mode: 0o755,
+    });
+  helper("right", `test "$1 $(cat)" = "get ${host}" || exit 9`, `echo '{"Username":"me","Secret":"secret"}'`);
+  helper("empty", "echo credentials not found in native keychain", "exit 1");
+  helper("broken", "echo the keyring is locked", "exit 1");
+  const PATH = `${bin}:${process.env.PATH}`;
+  expect(output(withConfig({ credHelpers: { [host]: "right" } }, { PATH }))).toBe(`${host}/x:1\n`);
+  expect(output(withConfig({ credsStore: "right" }, { PATH }))).toBe(`${host}/x:1\n`);
+  expect(output(withConfig({ auths: { [host]: { auth } }, credsStore: "empty" }, { PATH }))).toBe(
+    `${host}/x:1\n`,
   );
+  expect(withConfig({ credsStore: "empty" }, { PATH }).stderr).toContain("access denied");
+  expect(withConfig({ credsStore: "broken" }, { PATH }).stderr).toBe(
+    "nsk pull: docker-credential-broken: the keyring is locked\n",
+  );
+  expect(withConfig({ credsStore: "absent" }, { PATH }).stderr).toStartWith(
+    "nsk pull: there is no docker-credential-absent in PATH\nhint: ",
+  );
+
+  const store = openStore({ DOCKER_CONFIG: join(scratch, "nobody") });
+  output(store.run("import", saved));
+  expect(store.run("push", "x:1", `${host}/new:1`)).toMatchObject({
+    status: 1,
+    stdout: "",
+    stderr: `nsk push: ${host}/new:1: access denied\nhint: to push wants a login: nsk reads those of ~/.docker/config.json\n`,
+  });
+  const mine = openStore({ DOCKER_CONFIG: configDirectory({ auths: { [host]: { auth } } }) });
+  output(mine.run("import", saved));
+  expect(output(mine.run("push", "x:1", `${host}/new:1`))).toStartWith(`${host}/new@sha256:`);
+  output(mine.run("pull", `${host}/new:1`));
 });
 
 /** Does something while a container runs from an image of the store at `path`. */
