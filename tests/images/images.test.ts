@@ -93,6 +93,8 @@ const rootArchive = (): string => {
   return rootTar;
 };
 
+const INDEX = "application/vnd.oci.image.index.v1+json";
+
 const registries: Bun.Subprocess[] = [];
 
 /** Debian's registry on a free port; its host and port. */
@@ -207,6 +209,81 @@ describe("with a registry", () => {
     );
     expect(run("push", "none")).toMatchObject({ status: 1, stderr: "nsk push: no such image: none\n" });
   });
+  withRegistry("run --pull: never, always, and where it is missing", () => {
+    const { run } = openStore();
+    const name = `${host}/moving/app:1`;
+    const push = (word: string): void => {
+      const maker = openStore();
+      output(maker.run("import", "-c", `CMD ["sh","-c","echo ${word}"]`, rootArchive(), name));
+      output(maker.run("push", name));
+    };
+    push("old");
+    expect(run("run", "--pull", "never", name)).toMatchObject({
+      status: 125,
+      stderr: `nsk run: ${name} is not in the store\nhint: nsk pull ${name}\n`,
+    });
+    expect(run("run", "--pull=missing", name).stdout).toBe("old\n");
+    push("new");
+    expect(output(run("run", name))).toBe("old\n");
+    expect(output(run("run", "--pull=never", name))).toBe("old\n");
+    expect(output(run("run", "--pull=always", name))).toBe("new\n");
+    expect(run("run", "--pull", "often", name)).toMatchObject({
+      status: 125,
+      stderr: "nsk run: --pull is always, missing or never, not 'often'\n",
+    });
+    expect(run("run", "--pull", "always", "--", "true").stderr).toBe(
+      "nsk run: --pull is for images, and none is named\n",
+    );
+  });
+  withRegistry(
+    "run --platform: an image that is here for another platform is pulled for this one",
+    async () => {
+      const name = `${host}/two/app:1`;
+      const [own, other] = process.arch === "arm64" ? ["arm64", "amd64"] : ["amd64", "arm64"];
+      const manifests = [own!, other!].map((architecture) => {
+        const maker = openStore();
+        output(
+          maker.run(
+            ...[
+              "import",
+              "--platform",
+              `linux/${architecture}`,
+              "-c",
+              `CMD ["sh","-c","echo ${architecture}"]`,
+            ],
+            ...[rootArchive(), "part"],
+          ),
+        );
+        output(maker.run("push", "part", `${host}/two/app:${architecture}`));
+        const { manifests } = JSON.parse(readFileSync(join(maker.path, "index.json"), "utf8"));
+        return { ...manifests[0], annotations: undefined };
+      });
+      expect(manifests.map(({ platform }) => platform.architecture)).toEqual([own, other]);
+      const index = JSON.stringify({ schemaVersion: 2, mediaType: INDEX, manifests });
+      const put = await fetch(`http://${host}/v2/two/app/manifests/1`, {
+        method: "PUT",
+        headers: { "Content-Type": INDEX },
+        body: index,
+      });
+      expect(put.status).toBe(201);
+      const { run } = openStore();
+      expect(run("run", name).stdout).toBe(`${own}\n`);
+      expect(run("run", "--pull=never", "--platform", `linux/${other}`, name)).toMatchObject({
+        status: 125,
+        stderr: `nsk run: ${name} is here for linux/${own} only\nhint: nsk pull --platform linux/${other} ${name}\n`,
+      });
+      // Busybox is this machine's in both, so the other one runs too.
+      expect(run("run", "--platform", `linux/${other}`, name)).toMatchObject({
+        stdout: `${other}\n`,
+        stderr: `nsk run: '${name}' is here for linux/${own} only, pulling it\n`,
+      });
+      expect(output(run("run", "--platform", `linux/${other}`, name))).toBe(`${other}\n`);
+      expect(output(run("run", name))).toBe(`${other}\n`);
+      expect(run("run", "--platform", "linux/s390x", name).stderr).toContain(
+        "no image for linux/s390x\nhint: it has ",
+      );
+    },
+  );
   withRegistry("by its digest, under which it is found again", () => {
     const { run } = openStore();
     output(run("pull", `${host}/team/app:1`));
