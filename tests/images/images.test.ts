@@ -543,6 +543,15 @@ describe("imported images", () => {
     );
     await until("the container is gone", () => run("rmi", "busy:1").status === 0);
   });
+  withBusybox("a device that an image brings is one that the container may not open", () => {
+    const { run } = openStore();
+    const members = [...busyboxMembers(), { name: "kmsg", type: "3", device: [1, 11] as const, mode: 0o666 }];
+    output(run("import", savedImage("devices:1", {}, tarOf(...members))));
+    expect(output(run("run", "devices:1", "stat", "-c", "%F", "/kmsg"))).toBe("character special file\n");
+    const opened = run("run", "devices:1", "sh", "-c", "exec 3</kmsg && echo opened");
+    expect([opened.status === 0, opened.stdout]).toEqual([false, ""]);
+    expect(opened.stderr).toMatch(/Operation not permitted|Permission denied/);
+  });
   withBusybox("what is written inside is gone afterwards", () => {
     const { run } = openStore();
     output(run("import", rootArchive(), "mine"));
