@@ -20,7 +20,8 @@ const makeDebian = (made: string): void =>
   void must([
     // Unpacked and not installed: no program of another machine has to run, and it takes seconds.
     ...["mmdebstrap", "--quiet", "--variant=extract", `--include=${PACKAGES}`],
-    "--dpkgopt=path-exclude=/usr/share/{doc,man,locale,info,zoneinfo}/*",
+    "--dpkgopt=path-exclude=/usr/share/*",
+    "--dpkgopt=path-exclude=/usr/lib/*/gconv/*",
     // Debian gives capabilities to files when it installs them, which is not done here.
     '--extract-hook=setcap cap_net_raw+ep "$1/usr/bin/perl"',
     ...[suite(), made],
