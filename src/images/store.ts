@@ -253,7 +253,7 @@ const shortName = (hex: string): string => Buffer.from(hex.slice(0, 32), "hex").
 
 /**
  * A path of a layer that 127 of fit on the page that mount(2) takes, once they are written without their directory:
- * `l/NAME`, a symbolic link, made where it is missing.
+ * `l/NAME`, a symbolic link. It is made with the layer; where a kill or an older nsk left none, now.
  */
 export const shortLayerPath = (root: string, diffId: string): string => {
   const { hex } = parseDigest(diffId)!;
@@ -301,6 +301,7 @@ export const putLayer = async <T extends { readonly diffId: string; readonly siz
     const result = rename(made, to);
     // Somebody else was faster with the same layer.
     if (result !== -errno("EEXIST") && result !== -errno("ENOTEMPTY")) check(`make ${to}`, result);
+    shortLayerPath(store.root, unpacked.diffId);
     return unpacked;
   } finally {
     discard(made);
