@@ -222,7 +222,12 @@ export const withBlobLock = async <T>(store: Store, digest: string, work: () => 
   for (;;) {
     const lock = check(`open ${path}`, open(path, O.O_RDWR | O.O_CREAT | O.O_CLOEXEC, 0o600));
     try {
-      while (syscall("flock", lock, LOCK.LOCK_EX | LOCK.LOCK_NB) !== 0) await Bun.sleep(PAUSE);
+      for (;;) {
+        const result = syscall("flock", lock, LOCK.LOCK_EX | LOCK.LOCK_NB);
+        if (result === 0) break;
+        if (result !== -errno("EAGAIN") && result !== -errno("EINTR")) check(`lock ${path}`, result);
+        await Bun.sleep(PAUSE);
+      }
       // Whoever had it before has taken the file away, and somebody else may hold a new one.
       const found = statAt(lock, cString(""), AT.AT_EMPTY_PATH);
       if (typeof found === "number" || found.links === 0) continue;

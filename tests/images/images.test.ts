@@ -20,6 +20,7 @@ import { join } from "node:path";
 import { until } from "../containers/containers.ts";
 import { needs, testNeeding } from "../support/needs.ts";
 import { nsk, type Ran, runCommand } from "../support/nsk.ts";
+import { debianRoot, NEEDS as DEBIAN_NEEDS } from "./debian-root.ts";
 import { gzipped, type Member, tarOf } from "./tar.ts";
 
 const asRoot = testNeeding("root", nsk);
@@ -210,6 +211,21 @@ describe("with a registry", () => {
     );
     expect(run("push", "none")).toMatchObject({ status: 1, stderr: "nsk push: no such image: none\n" });
   });
+  testNeeding(...NEEDED, ...DEBIAN_NEEDS)(
+    "a Debian root goes to a registry and comes back, and its programs run",
+    () => {
+      const debian = debianRoot();
+      if (!debian) return; // said there
+      const { run } = openStore();
+      output(run("import", debian, `${host}/debian/root:1`));
+      output(run("push", `${host}/debian/root:1`));
+      const other = openStore();
+      output(other.run("pull", `${host}/debian/root:1`));
+      const program = ["perl", "-e", 'printf "%o %s\\n", (stat "/bin/mount")[2], -e "/etc/login.defs"'];
+      expect(output(other.run("run", `${host}/debian/root:1`, ...program))).toBe("104755 1\n");
+    },
+    300_000,
+  );
   withRegistry("run --pull: never, always, and where it is missing", () => {
     const { run } = openStore();
     const name = `${host}/moving/app:1`;
