@@ -235,6 +235,70 @@ os.utime("d/e", ns=(0, 1000000000000000000))
   });
 });
 
+describe("more directories than are open at once", () => {
+  const many = Array.from({ length: 150 }, (_, i) => i);
+  const directory = (i: number, more: Partial<Member> = {}): Member => ({
+    name: `d${i}/`,
+    type: "5",
+    mode: 0o755,
+    mtime: 1_000_000 + i,
+    uid: i,
+    gid: i,
+    ...more,
+  });
+  asRoot(
+    "keep the time that their entries say, whatever is made in them later, also through a link",
+    async () => {
+      const { directory: root } = await unpack(
+        ...many.map((i) => directory(i)),
+        ...many.map((i) => ({ name: `d${i}/file`, content: `${i}` })),
+        ...many.map((i) => ({ name: `l${i}`, type: "2", target: `d${i}` })),
+        ...many.map((i) => ({ name: `l${i}/through`, content: `${i}` })),
+        ...many.flatMap((i) => [{ name: `d${i}/.wh.gone` }, { name: `l${(i * 7) % 150}/.wh.also` }]),
+      );
+      for (const i of many) {
+        const { mtimeMs, uid, gid } = statSync(join(root, `d${i}`));
+        expect([i, mtimeMs / 1000, uid, gid]).toEqual([i, 1_000_000 + i, i, i]);
+        expect(readdirSync(join(root, `d${i}`)).sort()).toEqual(["also", "file", "gone", "through"]);
+      }
+    },
+  );
+  asRoot("are reached by hard links from one to the other", async () => {
+    const { directory: root } = await unpack(
+      ...many.flatMap((i) => [directory(i), { name: `d${i}/file`, content: `${i}` }]),
+      // One directory for some, two for the others: whichever is the one too many.
+      ...many.flatMap((i) => [
+        { name: `e${i}/link`, type: "1", target: `d${(i * 7) % 150}/file` },
+        ...(i % 10 ? [] : [{ name: `f${i}/file`, content: "" }]),
+      ]),
+    );
+    for (const i of many) expect(readFileSync(join(root, `e${i}/link`), "utf8")).toBe(`${(i * 7) % 150}`);
+  });
+  asRoot(
+    "hand no group and no rule on to what is made in them, and may be closed to their owner",
+    async () => {
+      const { directory: root } = await unpack(
+        directory(0, { mode: 0o2775, gid: 77 }),
+        directory(1, { mode: 0o500 }),
+        ...many.slice(2).map((i) => directory(i)),
+        { name: "d0/file", content: "" },
+        { name: "d0/inner/", type: "5", mode: 0o755 },
+        { name: "d1/file", content: "" },
+      );
+      const look = (name: string): string => {
+        const { mode, gid, mtimeMs } = statSync(join(root, name));
+        return `${name} ${(mode & 0o7777).toString(8)} ${gid} ${mtimeMs / 1000}`;
+      };
+      expect(["d0", "d0/file", "d0/inner", "d1"].map(look)).toEqual([
+        "d0 2775 77 1000000",
+        "d0/file 644 0 0",
+        "d0/inner 755 0 0",
+        "d1 500 1 1000001",
+      ]);
+    },
+  );
+});
+
 describe("whiteouts take overlayfs's form", () => {
   asRoot("a whiteout is a character device 0/0", async () => {
     const { directory } = await unpack({ name: "etc/.wh.passwd" });
