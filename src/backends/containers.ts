@@ -1,28 +1,100 @@
-// The containers that run, and signals to them.
+// nsk's containers: those that run, and those of which something is kept; and signals to them.
 
+import { decode } from "../abi/bytes.ts";
 import { errno } from "../abi/errno.ts";
-import { StepError } from "../abi/errors.ts";
-import { POLL } from "../abi/flags.ts";
-import { STATE } from "../containers/record.ts";
+import { HostError, StepError } from "../abi/errors.ts";
+import { LOCK, O, POLL } from "../abi/flags.ts";
+import { KEPT, keptPath } from "../containers/kept-files.ts";
 import { parseStat } from "../containers/recognise.ts";
-import { parseRunning, type Running } from "../containers/record.ts";
+import {
+  type Details,
+  type End,
+  isId,
+  parseDetails,
+  parseEnd,
+  parseRunning,
+  type Running,
+  STATE,
+} from "../containers/record.ts";
 import type { Host } from "../host/host.ts";
-import { address, close, syscall } from "../sys/linux.ts";
+import { address, close, open, readAll, syscall } from "../sys/linux.ts";
 
 /** Those whose first process is there, oldest first. */
 export const runningContainers = (host: Host): Running[] => {
   const all: Running[] = [];
   for (const id of host.list(STATE) ?? []) {
-    if (!/^[0-9a-f]{12}$/.test(id)) continue;
+    if (!isId(id)) continue;
     const found = parseRunning(id, host.read(`${STATE}/${id}`) ?? "");
     if (found && isThere(found, host)) all.push(found);
   }
   return all.toSorted((one, other) => Number(one.first.started) - Number(other.first.started));
 };
 
+/** One that has ended, or whose supervisor is at work before its first process is there or when that has gone. */
+export interface Kept extends Details {
+  readonly id: string;
+  /** `dead`: whoever would have told how it ended was killed. */
+  readonly state: "exited" | "dead" | "between";
+  readonly end: End | undefined;
+}
+
+/** Those of which something is kept, and that do not run; in the order in which they were asked for. */
+export const keptContainers = (host: Host, running: readonly Running[]): Kept[] => {
+  const directory = keptPath(host);
+  const all: Kept[] = [];
+  for (const id of host.list(directory) ?? []) {
+    if (!isId(id) || running.some((it) => it.id === id)) continue;
+    const isBusy = isSupervised(id);
+    const details = parseDetails(host.read(`${directory}/${id}/${KEPT.details}`) ?? "");
+    if (!details) continue;
+    const end = parseEnd(host.read(`${directory}/${id}/${KEPT.end}`) ?? "");
+    all.push({ ...details, id, state: end ? "exited" : isBusy ? "between" : "dead", end });
+  }
+  return all.toSorted((one, other) => (one.created < other.created ? -1 : 1));
+};
+
+export type Known = (Running & { readonly state: "running" }) | Kept;
+
+/** All that there is something to say about, the oldest first. */
+export const knownContainers = (host: Host): Known[] => {
+  const running = runningContainers(host);
+  const all: Known[] = [
+    ...running.map((it) => ({ ...it, state: "running" as const })),
+    ...keptContainers(host, running),
+  ];
+  return all.toSorted((one, other) => (one.created < other.created ? -1 : 1));
+};
+
 /** The recorded process, and not another that has got its number. */
 const isThere = ({ first }: Running, host: Host): boolean =>
   parseStat(host.read(`/proc/${first.pid}/stat`) ?? "")?.started === first.started;
+
+/** Whether the supervisor of a container is there: it locks the record as long as it lives. */
+export const isSupervised = (id: string): boolean => {
+  const record = open(`${STATE}/${id}`, O.O_RDONLY | O.O_CLOEXEC);
+  if (record < 0) return false;
+  const result = syscall("flock", record, LOCK.LOCK_SH | LOCK.LOCK_NB);
+  close(record);
+  return result < 0;
+};
+
+/** A hold on a container's record, for {@link awaitSupervisor}; undefined when it is gone. */
+export const holdRecord = (id: string): number | undefined => {
+  const record = open(`${STATE}/${id}`, O.O_RDONLY | O.O_CLOEXEC);
+  return record < 0 ? undefined : record;
+};
+
+/** Waits until the supervisor has done its work: how its container ended, undefined when it was killed before it knew. */
+export const awaitSupervisor = (record: number): End | undefined => {
+  let result: number;
+  do result = syscall("flock", record, LOCK.LOCK_SH);
+  while (result === -errno("EINTR"));
+  if (result < 0) throw new StepError("wait for the supervisor", -result);
+  // Opened before it was removed, so it can still be read.
+  const text = readAll(record);
+  close(record);
+  return typeof text === "number" ? undefined : parseEnd(decode(text));
+};
 
 /** A hold on a container's first process, for {@link signalContainer}; undefined when it has ended. */
 export const holdContainer = (container: Running, host: Host): number | undefined => {
@@ -49,4 +121,14 @@ export const awaitEnd = (process: number, milliseconds: number): boolean => {
     BigInt(milliseconds % 1000) * 1_000_000n,
   );
   return syscall("ppoll", address(poll), 1, milliseconds < 0 ? 0 : address(time), 0, 0) === 1;
+};
+
+/** Throws {@link HostError} when a container that has ended has the name. One that runs holds it otherwise. */
+export const refuseKeptName = (name: string, host: Host): void => {
+  const found = keptContainers(host, runningContainers(host)).find((it) => it.name === name);
+  if (found)
+    throw new HostError(
+      `the name ${name} is that of the container ${found.id}`,
+      `nsk rm ${name} removes that`,
+    );
 };

@@ -38,6 +38,8 @@ export interface Limits {
   readonly pids?: number | undefined;
   /** Which devices it may make and open; nothing is filtered where the host cannot do it. */
   readonly devices?: readonly DeviceRule[] | undefined;
+  /** What it uses is counted, too, where the host has what counts it. */
+  readonly counted?: boolean | undefined;
 }
 
 /** The steps of a container's life that have to do with its groups. */
@@ -66,10 +68,10 @@ const FAILURE = 125;
  * there is nothing to do. Throws HostError where no controller for a limit is mounted.
  */
 export const planLimits = (host: Host, name: string, limits: Limits): LimitsPlan => {
-  const { devices } = limits;
+  const { devices, counted } = limits;
   let isLimited = false;
   for (const part of parts) if (part.given(limits)) isLimited = true;
-  if (!isLimited && !devices) return NOTHING;
+  if (!isLimited && !devices && !counted) return NOTHING;
   const hierarchies = readHierarchies(host);
   const filter = devices && locateDeviceFilter(host, hierarchies);
   const wanted = parts.flatMap((part) =>
@@ -83,6 +85,14 @@ export const planLimits = (host: Host, name: string, limits: Limits): LimitsPlan
     const { hierarchy, controller } = filter;
     places.set(hierarchy, placeFor(name, hierarchy, places.get(hierarchy), controller));
   }
+  if (counted)
+    for (const counter of COUNTERS) {
+      const location = locate(hierarchies, counter);
+      // Version 2 counts processor time without being asked.
+      if (!location || (location.hierarchy.version === 2 && counter === "cpuacct")) continue;
+      const { hierarchy, controller } = location;
+      places.set(hierarchy, placeFor(name, hierarchy, places.get(hierarchy), controller));
+    }
   const all = [...places.values()];
   const on = draft(host);
   const create = [
@@ -118,6 +128,9 @@ export const planLimits = (host: Host, name: string, limits: Limits): LimitsPlan
     filtersDevices: filter !== undefined,
   };
 };
+
+/** Controllers that `nsk stats` reads. */
+const COUNTERS = ["cpuacct", "memory", "pids"] as const;
 
 const NOTHING: LimitsPlan = {
   hierarchies: [],

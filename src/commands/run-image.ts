@@ -7,7 +7,7 @@ import { findImage, hasImage, readInLayers, usable, type Usable } from "../image
 import { importImage, importRoot, powersOf } from "../images/import.ts";
 import { openLocal } from "../images/local.ts";
 import { familiarName, parseReference, referenceOr, withDefaultTag } from "../images/reference.ts";
-import { storePath } from "../images/store-path.ts";
+import { storePath } from "../host/store-path.ts";
 import { openStore } from "../images/store.ts";
 import { programCandidates } from "../plan/program.ts";
 import { writeAll } from "../sys/linux.ts";

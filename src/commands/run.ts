@@ -9,6 +9,7 @@ import { wholeNumber } from "../containers/docker-limits.ts";
 import { ownFiles } from "../containers/docker-files.ts";
 import { configFromFlags, parseRootfs } from "../containers/docker.ts";
 import type { Container } from "../containers/container.ts";
+import { keptPath } from "../containers/kept-files.ts";
 import { planContainer } from "../containers/plan.ts";
 import { mayAdminister } from "../containers/privileges.ts";
 import { checkName, type Details, STATE } from "../containers/record.ts";
@@ -16,7 +17,7 @@ import { parseSecurity, type Security, seccompProgram, withoutNodes } from "../c
 import type { Host } from "../host/host.ts";
 import { randomBytes } from "../sys/random.ts";
 import { writeAll } from "../sys/linux.ts";
-import { storePath } from "../images/store-path.ts";
+import { storePath } from "../host/store-path.ts";
 import { programCandidates } from "../plan/program.ts";
 import { carryOut, explainOption } from "./carry-out.ts";
 import { command, type OptionTable, type Values } from "./command.ts";
@@ -164,6 +165,11 @@ const options = {
     valueHint: "/dev/SRC[:/dev/DST][:rwm]",
     description: "a device of the host's",
   },
+  detach: {
+    type: "boolean",
+    alias: "d",
+    description: "start it in the background, print its id, and keep what it prints for nsk logs",
+  },
   interactive: { type: "boolean", alias: "i", description: "keep standard input" },
   tty: { type: "boolean", alias: "t", description: "give it a terminal of its own" },
   network: {
@@ -228,6 +234,7 @@ const options = {
     description: "what nsk stop asks it to end with (SIGTERM)",
   },
   stopTimeout: { type: "string", valueHint: "seconds", description: "how long it has then (10)" },
+  timeout: { type: "string", valueHint: "seconds", description: "kill it after that time" },
   cidfile: { type: "string", valueHint: "file", description: "write the container's id to a new file" },
   capAdd: {
     type: "string",
@@ -246,7 +253,10 @@ const options = {
     valueHint: "option",
     description: "no-new-privileges, seccomp=FILE, seccomp=unconfined, systempaths=unconfined",
   },
-  rm: { type: "boolean", description: "accepted for docker's sake: nothing is ever left" },
+  rm: {
+    type: "boolean",
+    description: "with -d: keep nothing of it when it has ended (without -d nothing is ever left)",
+  },
   ...refusedOptions,
   ...explainOption,
 } as const;
@@ -275,7 +285,11 @@ export const run = command({
           "sudo nsk run …",
         );
       refuseWithoutPrivilege(host);
-      removeLeftovers(STATE);
+      removeLeftovers(STATE, keptPath(host));
+      if (options.name !== undefined) {
+        const { refuseKeptName } = await import("../backends/containers.ts");
+        refuseKeptName(options.name, host);
+      }
     }
     return carryOut(plan, options, host);
   },
@@ -351,7 +365,8 @@ const containerFromWords = async (
   const tty = wantsTerminal(values, host, name);
   const security = parseSecurity(values);
   const config = configFromFlags({ ...flags, tty }, security, args, id, imageHost(host, image));
-  return containerOf(values, config, security, image.layers, id, host);
+  const named = { ...values, image: values.image ?? operands[0] };
+  return containerOf(named, config, security, image.layers, id, host);
 };
 
 const containerOf = async (
@@ -362,32 +377,49 @@ const containerOf = async (
   id: string,
   host: Host,
 ): Promise<Container> => {
-  const limits = planLimits(host, id, config.linux.resources);
+  const { detach } = values;
+  const { resources } = config.linux;
+  const limits = planLimits(host, id, detach ? { ...resources, counted: true } : resources);
+  const filter = await seccompProgram(security, host);
+  const held = limits.filtersDevices || values.privileged ? config : withoutNodes(config, values);
   return {
     id,
-    details: detailsFrom(values, config.process.args),
-    config: limits.filtersDevices || values.privileged ? config : withoutNodes(config, values),
+    details: detailsFrom(values, held, filter),
+    config: held,
     lower,
     input: values.interactive,
     files: filesFor(values, config, lower.length > 0, host),
     init: values.init,
     cidfile: values.cidfile,
-    filter: await seccompProgram(security, host),
+    filter,
     limits,
+    timeout: wholeNumber("--timeout", values.timeout, 0) || undefined,
+    directory: detach ? `${keptPath(host)}/${id}` : undefined,
   };
 };
 
 /** What others are told of it. The name stands first: removeLeftovers looks for it there. */
-const detailsFrom = (values: Values<typeof options>, command: readonly string[]): Details => {
-  const { name, label, stopSignal, stopTimeout } = values;
+const detailsFrom = (
+  values: Values<typeof options>,
+  config: Config,
+  filter: Uint8Array | undefined,
+): Details => {
+  const { name, label, stopSignal, stopTimeout, image, detach, rm, interactive } = values;
   const signal = stopSignal === undefined ? undefined : parseSignal(stopSignal);
   if (stopSignal !== undefined && signal === undefined) throw new UsageError(`invalid signal: ${stopSignal}`);
   return {
     name: name === undefined ? undefined : checkName(name),
-    command,
+    image,
+    command: config.process.args,
     labels: label.length ? Object.fromEntries(label.map(parseLabel)) : undefined,
     stopSignal: signal,
     stopTimeout: wholeNumber("--stop-timeout", stopTimeout, -1),
+    created: new Date().toISOString(),
+    detached: detach,
+    autoRemove: rm,
+    interactive,
+    config,
+    filter: filter?.toBase64(),
   };
 };
 
@@ -414,7 +446,7 @@ const filesFor = (
 };
 
 const wantsTerminal = (values: Values<typeof options>, host: Host, name: string): boolean => {
-  if (!values.tty || !values.interactive || host.isTerminal(0)) return values.tty;
+  if (!values.tty || !values.interactive || values.detach || host.isTerminal(0)) return values.tty;
   writeAll(2, `${name}: standard input is no terminal: going on without -t\n`);
   return false;
 };

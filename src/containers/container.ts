@@ -29,6 +29,10 @@ export interface Container {
   readonly filter: Uint8Array | undefined;
   /** The control groups of its limits. */
   readonly limits: LimitsPlan;
+  /** Seconds until it is killed. */
+  readonly timeout?: number | undefined;
+  /** Where its log and what is known of it are, when nobody waits for it; see kept.ts. */
+  readonly directory?: string | undefined;
 }
 
 /** The names of the slots that supervisor and child both know. */
@@ -39,6 +43,17 @@ export const mask = slot("mask");
 export const pair = slot("pair");
 
 export const record = slot("record");
+
+/** The pipe by which the child of one that does not wait tells of its start. */
+export const report = slot("report");
+
+/** The descriptor that the child keeps of it: the one that is closed by execve(2) alone. */
+export const REPORT = 3;
+
+/** Pipes for the container's standard output and error, and for an input that nothing comes from. */
+export const output = slot("output");
+export const errors = slot("errors");
+export const silence = slot("silence");
 
 /** Whether nodes in its root open devices: when something else decides which, or when all are its own. */
 export const mayOpenDevices = ({ config, limits }: Container): boolean =>

@@ -2,11 +2,11 @@
 
 import { SIG } from "../abi/flags.ts";
 import { type CallStep, slot } from "../plan/call.ts";
-import type { ExecStep, Step } from "../plan/plan.ts";
+import { type ExecStep, FAILED, type Step } from "../plan/plan.ts";
 import { programCandidates } from "../plan/program.ts";
 import * as steps from "../plan/steps.ts";
 import type { Config, Process } from "./config.ts";
-import { type Container, mask, pair } from "./container.ts";
+import { type Container, errors, mask, output, pair, REPORT, silence } from "./container.ts";
 import { directories } from "./mounts.ts";
 
 /** What is set by files of /proc, while they can be written. */
@@ -23,10 +23,21 @@ export const settings = ({ process, linux }: Config): CallStep[] => {
   return out;
 };
 
-export const standardInput = ({ config, input }: Container): CallStep[] => {
-  if (config.process.terminal) return steps.openTerminal(pair);
-  return input ? [] : steps.readNothing();
+export const standardInput = ({ config, input, directory }: Container): CallStep[] => {
+  const { terminal, user } = config.process;
+  if (terminal) return steps.openTerminal(pair);
+  if (directory === undefined) return input ? [] : steps.readNothing();
+  return [
+    ...(input ? [steps.duplicate(silence, 0, 0)] : steps.readNothing()),
+    steps.duplicate(output, 1, 1, { reason: "what it prints goes to the log" }),
+    steps.duplicate(errors, 1, 2),
+    // Who opens /dev/stdout opens the pipe anew, and is asked for permission as for a file.
+    ...[...(input ? [0] : []), 1, 2].map((fd) => steps.chownOpen(fd, user.uid, user.gid)),
+  ];
 };
+
+/** The last word of a child that has failed, where somebody heeds it. */
+export const failedMark = (): CallStep => steps.tell(REPORT, FAILED);
 
 export const workingDirectory = (cwd: string, readonlyRoot: boolean): CallStep[] => [
   ...(cwd === "/" || readonlyRoot ? [] : directories(cwd)),
@@ -58,16 +69,18 @@ const PASSED_ON = Array.from({ length: 64 }, (_, i) => i + 1).filter(
 );
 
 /** The kernel gives a namespace's first process no signal that it has no handler for, and orphans for it to wait for. */
-export const behindInit = (process: Process): Step[] => {
+export const behindInit = (process: Process, isHeeded: boolean): Step[] => {
   const pid = slot("program");
+  const undo = isHeeded ? { undo: failedMark() } : {};
   return [
     {
       kind: "fork",
       flags: 0,
       pid,
       reason: "the program is process 2; this one stays",
-      child: [steps.restoreSignals(mask), become(process)],
+      child: [steps.restoreSignals(mask, undo), become(process)],
     },
+    ...(isHeeded ? [steps.closeNumber(REPORT)] : []),
     {
       kind: "wait",
       pid,

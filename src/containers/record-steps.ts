@@ -47,14 +47,15 @@ const takeName = (name: string | undefined): CallStep[] => {
     steps.linkOpen(record, path, {
       title: `take the name ${name}`,
       reason: "nobody else can have it as long as this link is there",
-      hints: { [errno("EEXIST")]: `a container of that name is running: nsk stop ${name}` },
+      hints: { [errno("EEXIST")]: `a container has that name: nsk rm -f ${name}` },
       undo: steps.unlink(path),
     }),
   ];
 };
 
-export const forgetName = ({ details: { name } }: Container): CallStep[] =>
-  name === undefined ? [] : [steps.unlink(`${NAMES}/${name}`)];
+/** One that is kept keeps its name as well. */
+export const forgetName = ({ details: { name, detached, autoRemove } }: Container): CallStep[] =>
+  name === undefined || (detached && !autoRemove) ? [] : [steps.unlink(`${NAMES}/${name}`)];
 
 /** For whoever started it with `--cidfile`. */
 export const tellId = ({ id, cidfile }: Container): CallStep[] => {
