@@ -115,7 +115,13 @@ export const explainLines = (steps: readonly Step[], depth = 0): Line[] =>
           ),
         ];
       case "expect":
-        return [{ depth, text: `unless ${step.found.text} is ${step.value}: fail`, heading: true }];
+        return [
+          {
+            depth,
+            text: `${step.differs ? "if" : "unless"} ${step.found.text} is ${step.value}: fail`,
+            heading: true,
+          },
+        ];
       case "exit":
         return [withReason(depth, "exit_group(0)", step.reason)];
       case "join":
@@ -266,7 +272,12 @@ const stepJson = (step: Step): object => {
     case "exit":
       return { call: "exit_group", text: "exit_group(0)", ...(step.reason && { reason: step.reason }) };
     case "expect":
-      return { expect: step.found.text, value: String(step.value), title: step.title };
+      return {
+        expect: step.found.text,
+        value: String(step.value),
+        ...(step.differs && { differs: true }),
+        title: step.title,
+      };
     case "join":
       return { call: "wait4", pid: step.pid.slot, ...(step.reason && { reason: step.reason }) };
     case "wait":

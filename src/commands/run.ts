@@ -403,7 +403,7 @@ const filesFor = (
   isThrownAway: boolean,
   host: Host,
 ): readonly OwnFile[] => {
-  if (isThrownAway) return ownFiles(values, hostname, !hasNamespace(linux, "network"), host);
+  if (isThrownAway) return ownFiles(values, hostname ?? "", !hasNamespace(linux, "network"), host);
   const { addHost, dns, dnsSearch, dnsOption } = values;
   if (addHost.length || dns.length || dnsSearch.length || dnsOption.length)
     throw new UsageError(

@@ -42,4 +42,4 @@ export const record = slot("record");
 
 /** Whether nodes in its root open devices: when something else decides which, or when all are its own. */
 export const mayOpenDevices = ({ config, limits }: Container): boolean =>
-  limits.filtersDevices || config.process.capabilities.includes("CAP_MKNOD");
+  limits.filtersDevices || config.process.capabilities.bounding.includes("CAP_MKNOD");

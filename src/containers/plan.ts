@@ -18,13 +18,15 @@ import { forgetName, openRecord, tellId } from "./record-steps.ts";
 import { root } from "./root.ts";
 import { attachVolume } from "./volumes.ts";
 
-const NAMESPACE_FLAGS = {
+export const NAMESPACE_FLAGS = {
   mount: CLONE.CLONE_NEWNS,
   pid: CLONE.CLONE_NEWPID,
   uts: CLONE.CLONE_NEWUTS,
   ipc: CLONE.CLONE_NEWIPC,
   network: CLONE.CLONE_NEWNET,
   cgroup: CLONE.CLONE_NEWCGROUP,
+  user: CLONE.CLONE_NEWUSER,
+  time: CLONE.CLONE_NEWTIME,
 } as const;
 
 export const planContainer = (name: string, container: Container, host: Host): Plan => {
@@ -111,7 +113,7 @@ const child = (container: Container, host: Host): Step[] => {
     ...(container.files.length ? [...directories("/etc"), ...container.files.flatMap(ownFile)] : []),
     ...settings(config),
     ...(hasNamespace(linux, "network") ? steps.loopbackUp() : []),
-    ...(hasNamespace(linux, "uts") ? [steps.setHostname(config.hostname)] : []),
+    ...(hasNamespace(linux, "uts") ? [steps.setHostname(config.hostname ?? container.id)] : []),
     ...protections(linux, host),
     ...config.mounts
       .slice(first)

@@ -45,11 +45,12 @@ export interface JoinStep {
   readonly hint?: string;
 }
 
-/** Fails with `errno` unless a number is what it should be. No call of its own. */
+/** Fails with `errno` unless a number is what it should be, or with `differs` when it is that. No call of its own. */
 export interface ExpectStep {
   readonly kind: "expect";
   readonly found: Loaded;
   readonly value: bigint;
+  readonly differs?: true;
   readonly errno: number;
   /** As a call's: what an error names. */
   readonly title: string;

@@ -355,7 +355,7 @@ const lowerExpect = (lowering: Lowering, step: ExpectStep, out: WayOut): void =>
   const found = load(lowering, step.found);
   site(lowering, step.title, plan.failure, hints);
   b.move(b.result, -step.errno);
-  b.branch("ne", found, step.value, out.report);
+  b.branch(step.differs ? "eq" : "ne", found, step.value, out.report);
 };
 
 const lowerWait = (lowering: Lowering, step: WaitStep): void => {
