@@ -31,7 +31,7 @@ export interface Container {
   readonly limits: LimitsPlan;
 }
 
-/** The names of the slots that supervisor and child both know. */
+/** Slots that several parts know. */
 export const supervisor = slot("supervisor");
 
 export const mask = slot("mask");
@@ -39,6 +39,8 @@ export const mask = slot("mask");
 export const pair = slot("pair");
 
 export const record = slot("record");
+
+export const umask = slot("umask");
 
 /** Whether nodes in its root open devices: when something else decides which, or when all are its own. */
 export const mayOpenDevices = ({ config, limits }: Container): boolean =>

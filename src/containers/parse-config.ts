@@ -449,8 +449,8 @@ const readResources = (part: Part): Resources => {
 };
 
 const readRule = (part: Part): DeviceRule => {
-  const type = optional(member(part, "type"), (it) =>
-    it.value === "" ? ("a" as const) : choice(it, ["a", "b", "c", "u"]),
+  const type = optional(member(part, "type"), (it): "a" | "b" | "c" | "u" =>
+    it.value === "" ? "a" : choice(it, ["a", "b", "c", "u"]),
   );
   const access = optional(member(part, "access"), text) || "rwm";
   if (!/^[rwm]{1,3}$/.test(access)) fail(member(part, "access"), `is '${access}', and not letters of rwm`);
@@ -460,7 +460,7 @@ const readRule = (part: Part): DeviceRule => {
   };
   return {
     allow: truth(required(member(part, "allow"))),
-    type: type === "u" ? "c" : (type ?? "a"),
+    type: type === "u" ? "c" : type || "a",
     major: numbered("major"),
     minor: numbered("minor"),
     access,

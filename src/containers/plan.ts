@@ -2,17 +2,20 @@
 // clean up) and the child's (namespaces, root, mounts, privileges, program).
 
 import { errno } from "../abi/errno.ts";
-import { CLONE, MS, SIG } from "../abi/flags.ts";
+import { CLONE, MS } from "../abi/flags.ts";
+import type { Hierarchies } from "../cgroups/hierarchies.ts";
 import type { Host } from "../host/host.ts";
 import { slot } from "../plan/call.ts";
 import type { ForkStep, Plan, Step } from "../plan/plan.ts";
 import * as steps from "../plan/steps.ts";
-import { hasNamespace } from "./config.ts";
-import { type Container, mask, mayOpenDevices, pair, record, supervisor } from "./container.ts";
-import { devices, protections } from "./devices.ts";
+import { hasNamespace, type Mount } from "./config.ts";
+import { type Container, mask, mayOpenDevices, pair, supervisor, umask } from "./container.ts";
+import { CAPABILITIES, DEVICES, MASKED_PATHS, MOUNTS, READONLY_PATHS } from "./defaults.ts";
+import { deviceNodes, protections } from "./devices.ts";
 import { directories, fileSystem, ownFile, remountReadonly } from "./mounts.ts";
-import { confinement, identity } from "./privileges.ts";
-import { become, behindInit, settings, standardInput, workingDirectory } from "./program.ts";
+import { prepared } from "./prepared.ts";
+import { boundingSet, confinement, identity } from "./privileges.ts";
+import { become, behindInit, settings, workingDirectory } from "./program.ts";
 import { STATE } from "./record.ts";
 import { forgetName, openRecord, tellId } from "./record-steps.ts";
 import { root } from "./root.ts";
@@ -53,14 +56,7 @@ export const planContainer = (name: string, container: Container, host: Host): P
     // Not only the program: a directory of the caller's would be a way out for `-w /proc/self/fd/N` (CVE-2024-21626).
     descriptors: "standard",
     steps: [
-      steps.setName("nsk"),
-      steps.defaultSignal(SIG.SIGCHLD, {
-        reason: "a caller that ignores it would leave nothing to wait for",
-      }),
-      steps.blockSignals("all", mask, {
-        reason: "the supervisor reads signals from a descriptor instead, once there is a container",
-      }),
-      steps.signalDescriptor(signals),
+      prepared("signals"),
       ...openRecord(container),
       ...tellId(container),
       ...limits.create,
@@ -92,11 +88,7 @@ const child = (container: Container, host: Host): Step[] => {
   const bind = config.mounts.findIndex(({ type }) => type === "bind");
   const first = bind < 0 ? config.mounts.length : bind;
   return [
-    ...steps.dieWithParent(SIG.SIGKILL, supervisor),
-    ...steps.appendIdentity(record, {
-      reason: "whom the next run ends, should the supervisor be killed and this live on",
-    }),
-    steps.setsid({ reason: "signals of the caller's terminal go to the supervisor alone" }),
+    prepared("child"),
     steps.joinKeyring(`_ses.${container.id}`, { reason: "the caller's keys are none of its business" }),
     ...limits.join,
     ...(hasNamespace(linux, "cgroup")
@@ -107,29 +99,45 @@ const child = (container: Container, host: Host): Step[] => {
         ]
       : []),
     ...root(container, host),
-    steps.setUmask(0, slot("umask"), { reason: "modes of what is made below are meant as they are written" }),
-    ...config.mounts.slice(0, first).flatMap((mount) => fileSystem(mount, container)),
-    ...devices(linux),
+    steps.setUmask(0, umask, { reason: "modes of what is made below are meant as they are written" }),
+    ...fileSystems(config.mounts.slice(0, first), limits.hierarchies),
+    ...(linux.devices === DEVICES ? [prepared("devices")] : deviceNodes(linux.devices)),
     ...(container.files.length ? [...directories("/etc"), ...container.files.flatMap(ownFile)] : []),
     ...settings(config),
-    ...(hasNamespace(linux, "network") ? steps.loopbackUp() : []),
+    ...(hasNamespace(linux, "network") ? [prepared("loopback")] : []),
     ...(hasNamespace(linux, "uts") ? [steps.setHostname(config.hostname ?? container.id)] : []),
-    ...protections(linux, host),
+    ...(linux.maskedPaths === MASKED_PATHS && linux.readonlyPaths === READONLY_PATHS
+      ? [prepared("protections")]
+      : protections(linux, host)),
     ...config.mounts
       .slice(first)
       .flatMap((mount, i) =>
-        mount.type === "bind" ? attachVolume(mount, first + i, host) : fileSystem(mount, container),
+        mount.type === "bind" ? attachVolume(mount, first + i, host) : fileSystem(mount, limits.hierarchies),
       ),
     ...(config.root.readonly ? [remountReadonly("/", mayOpenDevices(container) ? 0 : MS.MS_NODEV)] : []),
     ...standardInput(container),
     ...process.rlimits.map(({ type, soft, hard }) => steps.limitResource(type, soft, hard)),
+    ...(process.capabilities.bounding === CAPABILITIES
+      ? [prepared("bounding set")]
+      : boundingSet(process.capabilities.bounding)),
     ...identity(container, host),
     ...workingDirectory(process.cwd, config.root.readonly),
-    steps.parentDeathSignal(SIG.SIGKILL, { reason: "again: a change of user has cleared it" }),
-    steps.restoreUmask(slot("umask")),
+    prepared("last calls"),
     ...(container.init ? [] : [steps.restoreSignals(mask)]),
-    steps.closeFrom(3, { reason: "no descriptor of the host gets in" }),
     ...confinement(container, host),
     ...(container.init ? behindInit(process) : [become(process)]),
   ];
+};
+
+/** Those of a container; the usual ones stand at the beginning. */
+const fileSystems = (mounts: readonly Mount[], hierarchies: Hierarchies): Step[] => {
+  const isUsual = MOUNTS.every((mount, i) => mounts[i] === mount);
+  const rest = isUsual ? mounts.slice(MOUNTS.length) : mounts;
+  const others = rest.flatMap((mount) => fileSystem(mount, hierarchies));
+  return isUsual ? [prepared("file systems"), ...others] : others;
+};
+
+const standardInput = ({ config, input }: Container): Step[] => {
+  if (config.process.terminal) return steps.openTerminal(pair);
+  return input ? [] : [prepared("no input")];
 };
