@@ -88,6 +88,7 @@ export const MOVE_MOUNT = { MOVE_MOUNT_F_EMPTY_PATH: 4, MOVE_MOUNT_T_EMPTY_PATH:
 /** @see prctl(2) */
 export const PR = {
   PR_SET_PDEATHSIG: 1,
+  PR_SET_DUMPABLE: 4,
   PR_SET_KEEPCAPS: 8,
   PR_SET_NAME: 15,
   PR_CAPBSET_DROP: 24,
@@ -330,7 +331,7 @@ export const FD_NSFS_ROOT = -10003;
 export const FILEID_NSFS = 0xf1;
 
 /** @see mount_setattr(2) */
-export const MOUNT_ATTR_RDONLY = 1;
+export const MOUNT_ATTR = { MOUNT_ATTR_RDONLY: 1, MOUNT_ATTR_NODEV: 4 } as const;
 
 /** @see close_range(2) */
 export const CLOSE_RANGE_CLOEXEC = 4;

@@ -57,11 +57,20 @@ export interface Mount {
   readonly type: string;
   /** Options as in fstab(5): flags by name, what is left goes to the filesystem. */
   readonly options: readonly string[];
+  /** It is the kernel's, and stands for what a user namespace has not of its own: nobody's files are in it. */
+  readonly standsIn?: boolean | undefined;
 }
+
+/** A piece of the host's tree: what is in it may be anybody's. */
+export const isVolume = ({ type, standsIn }: Mount): boolean => type === "bind" && !standsIn;
 
 export interface Linux {
   /** Namespaces that are not the caller's. */
   readonly namespaces: readonly Namespace[];
+  /** Which users inside a new user namespace are which outside. @see user_namespaces(7) */
+  readonly uidMappings?: readonly IdMapping[] | undefined;
+  /** The same of groups. */
+  readonly gidMappings?: readonly IdMapping[] | undefined;
   readonly resources: Limits;
   readonly maskedPaths: readonly string[];
   readonly readonlyPaths: readonly string[];
@@ -70,7 +79,14 @@ export interface Linux {
   readonly sysctl: Readonly<Record<string, string>>;
 }
 
-export type NamespaceType = "mount" | "pid" | "uts" | "ipc" | "network" | "cgroup";
+/** `size` ids from `hostID` on are those from `containerID` on inside. */
+export interface IdMapping {
+  readonly containerID: number;
+  readonly hostID: number;
+  readonly size: number;
+}
+
+export type NamespaceType = "user" | "mount" | "pid" | "uts" | "ipc" | "network" | "cgroup";
 
 export interface Namespace {
   readonly type: NamespaceType;

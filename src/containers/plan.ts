@@ -2,23 +2,24 @@
 // clean up) and the child's (namespaces, root, mounts, privileges, program).
 
 import { errno } from "../abi/errno.ts";
-import { CLONE, MS, SIG } from "../abi/flags.ts";
+import { CLONE, SIG } from "../abi/flags.ts";
 import type { Host } from "../host/host.ts";
-import { slot } from "../plan/call.ts";
+import { type CallStep, slot } from "../plan/call.ts";
 import type { ForkStep, Plan, Step } from "../plan/plan.ts";
 import * as steps from "../plan/steps.ts";
-import { hasNamespace } from "./config.ts";
-import { type Container, mask, mayOpenDevices, pair, record, supervisor } from "./container.ts";
+import { hasNamespace, isVolume, type Mount } from "./config.ts";
+import { type Container, mask, pair, record, supervisor } from "./container.ts";
 import { devices, protections } from "./devices.ts";
-import { directories, fileSystem, ownFile, remountReadonly } from "./mounts.ts";
+import { directories, fileSystem, ownFile } from "./mounts.ts";
 import { confinement, identity } from "./privileges.ts";
 import { become, behindInit, settings, standardInput, workingDirectory } from "./program.ts";
 import { STATE } from "./record.ts";
 import { forgetName, openRecord, tellId } from "./record-steps.ts";
-import { root } from "./root.ts";
-import { attachVolume } from "./volumes.ts";
+import { readonlyRoot, root } from "./root.ts";
+import { attachVolume, closeVolumes, isEarly, openVolumes } from "./volumes.ts";
 
 const NAMESPACE_FLAGS = {
+  user: CLONE.CLONE_NEWUSER,
   mount: CLONE.CLONE_NEWNS,
   pid: CLONE.CLONE_NEWPID,
   uts: CLONE.CLONE_NEWUTS,
@@ -28,7 +29,7 @@ const NAMESPACE_FLAGS = {
 } as const;
 
 export const planContainer = (name: string, container: Container, host: Host): Plan => {
-  const { config, limits } = container;
+  const { config, limits, users } = container;
   const { terminal } = config.process;
   const [pid, signals, master] = [slot("pid"), slot("signals"), slot("master")];
   // The cgroup namespace is made later, once the child is in its groups: they are to be its root.
@@ -39,7 +40,8 @@ export const planContainer = (name: string, container: Container, host: Host): P
     pid,
     reason: "the container's first process, in new namespaces",
     hints: {
-      [errno("EPERM")]: "this needs CAP_SYS_ADMIN: run it as root",
+      ...users?.hints,
+      ...(!users && { [errno("EPERM")]: "this needs CAP_SYS_ADMIN: run it as root" }),
       [errno("ENOSPC")]:
         "the limit on namespaces is reached: see the max_*_namespaces files in /proc/sys/user",
     },
@@ -66,7 +68,11 @@ export const planContainer = (name: string, container: Container, host: Host): P
       ...(terminal
         ? [steps.socketPair(pair, { reason: "over it the child tells which descriptor its terminal is" })]
         : []),
+      ...(users?.isRoots ? openVolumes(config, host) : []),
+      ...(users?.prepare ?? []),
       fork,
+      ...(users?.isRoots ? closeVolumes(config) : []),
+      ...(users?.admit(pid) ?? []),
       ...(terminal ? steps.takeDescriptor(pid, pair, master) : []),
       {
         kind: "supervise",
@@ -84,19 +90,25 @@ export const planContainer = (name: string, container: Container, host: Host): P
 };
 
 const child = (container: Container, host: Host): Step[] => {
-  const { config, limits } = container;
+  const { config, limits, users } = container;
   const { process, linux } = config;
   // Mounts from the first that shows a piece of the host on come last: what is made safe before is not theirs to change.
-  const bind = config.mounts.findIndex(({ type }) => type === "bind");
-  const first = bind < 0 ? config.mounts.length : bind;
+  const volume = config.mounts.findIndex(isVolume);
+  const first = volume < 0 ? config.mounts.length : volume;
+  const attach = (mount: Mount, i: number): CallStep[] =>
+    mount.type === "bind" || (users && isEarly(mount))
+      ? attachVolume(mount, i, host, mount.type === "bind" && (users?.isRoots ?? false))
+      : fileSystem(mount, container);
   return [
     ...steps.dieWithParent(SIG.SIGKILL, supervisor),
+    ...(users?.wait ?? []),
     ...steps.appendIdentity(record, {
       reason: "whom the next run ends, should the supervisor be killed and this live on",
     }),
     steps.setsid({ reason: "signals of the caller's terminal go to the supervisor alone" }),
-    steps.joinKeyring(`_ses.${container.id}`, { reason: "the caller's keys are none of its business" }),
     ...limits.join,
+    ...(users?.enter ?? []),
+    steps.joinKeyring(`_ses.${container.id}`, { reason: "the caller's keys are none of its business" }),
     ...(hasNamespace(linux, "cgroup")
       ? [
           steps.unshare(CLONE.CLONE_NEWCGROUP, {
@@ -106,19 +118,15 @@ const child = (container: Container, host: Host): Step[] => {
       : []),
     ...root(container, host),
     steps.setUmask(0, slot("umask"), { reason: "modes of what is made below are meant as they are written" }),
-    ...config.mounts.slice(0, first).flatMap((mount) => fileSystem(mount, container)),
+    ...config.mounts.slice(0, first).flatMap(attach),
     ...devices(linux),
     ...(container.files.length ? [...directories("/etc"), ...container.files.flatMap(ownFile)] : []),
-    ...settings(config),
+    ...settings(container),
     ...(hasNamespace(linux, "network") ? steps.loopbackUp() : []),
     ...(hasNamespace(linux, "uts") ? [steps.setHostname(config.hostname)] : []),
     ...protections(linux, host),
-    ...config.mounts
-      .slice(first)
-      .flatMap((mount, i) =>
-        mount.type === "bind" ? attachVolume(mount, first + i, host) : fileSystem(mount, container),
-      ),
-    ...(config.root.readonly ? [remountReadonly("/", mayOpenDevices(container) ? 0 : MS.MS_NODEV)] : []),
+    ...config.mounts.slice(first).flatMap((mount, i) => attach(mount, first + i)),
+    ...(config.root.readonly ? [readonlyRoot(container)] : []),
     ...standardInput(container),
     ...process.rlimits.map(({ type, soft, hard }) => steps.limitResource(type, soft, hard)),
     ...identity(container, host),

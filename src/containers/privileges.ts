@@ -21,7 +21,8 @@ export const identity = (container: Container, host: Host): CallStep[] => {
   for (name in CAP) if (CAP[name] <= last && !process.capabilities.includes(name)) drop(CAP[name], name);
   // A newer kernel's, which have no names here.
   for (let bit = CAP.CAP_CHECKPOINT_RESTORE + 1; bit <= last; bit++) drop(bit, `0x${bit.toString(16)}`);
-  out.push(steps.setgroups(additionalGids), steps.setgid(gid));
+  if (container.users?.setsGroups ?? true) out.push(steps.setgroups(additionalGids));
+  out.push(steps.setgid(gid));
   const filters = needsPrivilegeToFilter(container) && uid !== 0;
   if (filters) out.push(steps.keepCapabilities({ reason: "the filter below takes one of them" }));
   out.push(steps.setuid(uid));
@@ -40,7 +41,8 @@ const needsPrivilegeToFilter = ({ filter, config }: Container): boolean =>
 export const confinement = (container: Container, host: Host): CallStep[] => {
   const { filter, config } = container;
   const { user, capabilities, noNewPrivileges } = config.process;
-  const own = permitted(host);
+  // Whoever is first in a user namespace has all of them there.
+  const own = container.users ? ALL : permitted(host);
   const kept: (keyof typeof CAP)[] = [];
   let name: keyof typeof CAP;
   if (user.uid === 0)
@@ -68,8 +70,10 @@ export const confinement = (container: Container, host: Host): CallStep[] => {
 const permitted = (host: Host): string => {
   const status = host.read("/proc/self/status") ?? "";
   const at = status.indexOf("CapPrm:");
-  return at < 0 ? "ffffffffffffffff" : status.slice(at + 8, at + 24);
+  return at < 0 ? ALL : status.slice(at + 8, at + 24);
 };
+
+const ALL = "ffffffffffffffff";
 
 /** Whether the caller has what makes namespaces and mounts. */
 export const mayAdminister = (host: Host): boolean => inSet(permitted(host), CAP.CAP_SYS_ADMIN);

@@ -8,10 +8,11 @@ import {
   CAP,
   CLONE,
   type FlagTable,
+  flagText,
   KEYCTL_JOIN_SESSION_KEYRING,
   LOCK,
   MNT,
-  MOUNT_ATTR_RDONLY,
+  MOUNT_ATTR,
   MOVE_MOUNT,
   MS,
   NET,
@@ -291,26 +292,27 @@ export const ignoreSignal = (signal: number): CallStep => {
 };
 
 /**
- * `prlimit64(0, resource, {soft, hard}, NULL)`; -1 is no limit. EPERM for a hard limit above the present one without
+ * `prlimit64(0, resource, {soft, hard}, NULL)`, or another process's (`of`); -1 is no limit. EPERM for a hard limit above the present one without
  * CAP_SYS_RESOURCE. @see prlimit(2)
  */
 export const limitResource = (
   resource: keyof typeof RLIMIT,
   soft: number,
   hard: number,
-  about?: About,
+  about: About & { of?: Slot } = {},
 ): CallStep => {
+  const { of, ...rest } = about;
   const value = new Uint8Array(BigInt64Array.of(BigInt(soft), BigInt(hard)).buffer);
   return call(
     "prlimit64",
     [
-      int(0),
+      of ? valueOf(of) : int(0),
       int(RLIMIT[resource], resource),
       { type: "bytes", value, text: `{rlim_cur=${limitText(soft)}, rlim_max=${limitText(hard)}}` },
       NULL,
     ],
     `set ${resource}`,
-    about,
+    rest,
   );
 };
 
@@ -498,7 +500,7 @@ export const openTree = (source: string, result: Slot, about?: About): CallStep 
 /** `mount_setattr(tree, "", AT_EMPTY_PATH|AT_RECURSIVE, {attr_set=MOUNT_ATTR_RDONLY}, 32)`. @see mount_setattr(2) */
 export const readonlyTree = (tree: Slot, about?: About): CallStep => {
   const value = new Uint8Array(32); // struct mount_attr { u64 attr_set, attr_clr, propagation, userns_fd; }
-  value[0] = MOUNT_ATTR_RDONLY;
+  value[0] = MOUNT_ATTR.MOUNT_ATTR_RDONLY;
   return call(
     "mount_setattr",
     [
@@ -509,6 +511,28 @@ export const readonlyTree = (tree: Slot, about?: About): CallStep => {
       int(value.length),
     ],
     "make read-only",
+    about,
+  );
+};
+
+/**
+ * `mount_setattr(AT_FDCWD, path, 0, {attr_set}, 32)`: what a mount is besides what it is already, since Linux 5.12. Those
+ * of another user namespace's cannot be taken away, which MS_REMOUNT would. @see mount_setattr(2)
+ */
+export const restrictMount = (pathname: string, attributes: number, about?: About): CallStep => {
+  const value = new Uint8Array(32);
+  value[0] = attributes;
+  const names = flagText(attributes, MOUNT_ATTR);
+  return call(
+    "mount_setattr",
+    [
+      cwd,
+      string(pathname),
+      int(0),
+      { type: "bytes", value, text: `{attr_set=${names}, attr_clr=0, propagation=0, userns_fd=0}` },
+      int(value.length),
+    ],
+    `restrict ${pathname}`,
     about,
   );
 };
