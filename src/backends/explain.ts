@@ -114,6 +114,8 @@ export const explainLines = (steps: readonly Step[], depth = 0): Line[] =>
             step.unless ? `${step.reason ?? "again"}; only if ${step.unless.slot} < 0` : step.reason,
           ),
         ];
+      case "prepared":
+        return explainLines(step.calls(), depth);
       case "expect":
         return [{ depth, text: `unless ${step.found.text} is ${step.value}: fail`, heading: true }];
       case "exit":
@@ -228,7 +230,7 @@ export const explain = (plan: Plan): string =>
     .join("\n") + "\n";
 
 /** The value of `--explain=json`, as it goes into JSON.stringify. */
-export const explainJson = (plan: Plan): object => ({ name: plan.name, steps: plan.steps.map(stepJson) });
+export const explainJson = (plan: Plan): object => ({ name: plan.name, steps: plan.steps.flatMap(stepJson) });
 
 const callJson = (step: CallStep): object => ({
   call: step.name,
@@ -242,17 +244,19 @@ const callJson = (step: CallStep): object => ({
   ...(step.undo && { undo: callText(step.undo) }),
 });
 
-const stepJson = (step: Step): object => {
+const stepJson = (step: Step): object | object[] => {
   switch (step.kind) {
     case "call":
       return callJson(step);
+    case "prepared":
+      return step.calls().map(callJson);
     case "fork":
       return {
         call: "clone",
         flags: flagText(step.flags, CLONE, ""),
         result: step.pid.slot,
         ...(step.reason && { reason: step.reason }),
-        child: step.child.map(stepJson),
+        child: step.child.flatMap(stepJson),
       };
     case "exec":
       return {

@@ -2,6 +2,7 @@
 
 import { HostError, UsageError } from "../abi/errors.ts";
 import { parseSignal } from "../abi/flags.ts";
+import { assemblePrepared } from "../backends/launcher/prepared.ts" with { type: "macro" };
 import { removeLeftovers } from "../backends/leftovers.ts";
 import { planLimits } from "../cgroups/limits.ts";
 import { type Config, hasNamespace, type OwnFile } from "../containers/config.ts";
@@ -251,6 +252,8 @@ const options = {
   ...explainOption,
 } as const;
 
+const prepared = { plan: "nsk run", runtimes: assemblePrepared("nsk run", 125) };
+
 export const run = command({
   definition: {
     meta: {
@@ -277,7 +280,7 @@ export const run = command({
       refuseWithoutPrivilege(host);
       removeLeftovers(STATE);
     }
-    return carryOut(plan, options, host);
+    return carryOut(plan, options, host, prepared);
   },
 });
 

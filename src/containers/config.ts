@@ -64,6 +64,9 @@ export interface Mount {
 /** A piece of the host's tree: what is in it may be anybody's. */
 export const isVolume = ({ type, standsIn }: Mount): boolean => type === "bind" && !standsIn;
 
+/** What the kernel makes in a user namespace only while the host's of that type can be seen. */
+export const isEarly = ({ type }: Mount): boolean => type === "proc" || type === "sysfs";
+
 export interface Linux {
   /** Namespaces that are not the caller's. */
   readonly namespaces: readonly Namespace[];

@@ -34,7 +34,7 @@ export interface Container {
   readonly users?: UserNamespacePlan | undefined;
 }
 
-/** The names of the slots that supervisor and child both know. */
+/** Slots that several parts know. */
 export const supervisor = slot("supervisor");
 
 export const mask = slot("mask");
@@ -42,6 +42,8 @@ export const mask = slot("mask");
 export const pair = slot("pair");
 
 export const record = slot("record");
+
+export const umask = slot("umask");
 
 /** Whether nodes in its root open devices: when something else decides which, or when all are its own. */
 export const mayOpenDevices = ({ config, limits, users }: Container): boolean =>

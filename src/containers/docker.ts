@@ -85,7 +85,8 @@ export const configFromFlags = (
 };
 
 /** docker's, those asked for, and for a privileged container the host's; each place once. */
-const devicesOf = (...more: readonly (readonly Device[])[]): Device[] => {
+const devicesOf = (...more: readonly (readonly Device[])[]): readonly Device[] => {
+  if (more.every((list) => list.length === 0)) return DEVICES;
   const devices = [...DEVICES];
   for (const list of more)
     for (const device of list) if (!devices.some(({ path }) => path === device.path)) devices.push(device);

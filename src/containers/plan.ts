@@ -2,21 +2,23 @@
 // clean up) and the child's (namespaces, root, mounts, privileges, program).
 
 import { errno } from "../abi/errno.ts";
-import { CLONE, SIG } from "../abi/flags.ts";
+import { CLONE } from "../abi/flags.ts";
 import type { Host } from "../host/host.ts";
 import { type CallStep, slot } from "../plan/call.ts";
 import type { ForkStep, Plan, Step } from "../plan/plan.ts";
 import * as steps from "../plan/steps.ts";
-import { hasNamespace, isVolume, type Mount } from "./config.ts";
-import { type Container, mask, pair, record, supervisor } from "./container.ts";
-import { devices, protections } from "./devices.ts";
+import { hasNamespace, isEarly, isVolume, type Mount } from "./config.ts";
+import { type Container, mask, pair, supervisor, umask } from "./container.ts";
+import { CAPABILITIES, DEVICES, MASKED_PATHS, MOUNTS, READONLY_PATHS } from "./defaults.ts";
+import { deviceNodes, protections } from "./devices.ts";
 import { directories, fileSystem, ownFile } from "./mounts.ts";
-import { confinement, identity } from "./privileges.ts";
-import { become, behindInit, settings, standardInput, workingDirectory } from "./program.ts";
+import { prepared } from "./prepared.ts";
+import { boundingSet, confinement, identity } from "./privileges.ts";
+import { become, behindInit, settings, workingDirectory } from "./program.ts";
 import { STATE } from "./record.ts";
 import { forgetName, openRecord, tellId } from "./record-steps.ts";
 import { readonlyRoot, root } from "./root.ts";
-import { attachVolume, closeVolumes, isEarly, openVolumes } from "./volumes.ts";
+import { attachVolume, closeVolumes, openVolumes } from "./volumes.ts";
 
 const NAMESPACE_FLAGS = {
   user: CLONE.CLONE_NEWUSER,
@@ -40,10 +42,10 @@ export const planContainer = (name: string, container: Container, host: Host): P
     pid,
     reason: "the container's first process, in new namespaces",
     hints: {
-      ...users?.hints,
-      ...(!users && { [errno("EPERM")]: "this needs CAP_SYS_ADMIN: run it as root" }),
+      [errno("EPERM")]: "this needs CAP_SYS_ADMIN: run it as root",
       [errno("ENOSPC")]:
         "the limit on namespaces is reached: see the max_*_namespaces files in /proc/sys/user",
+      ...users?.hints,
     },
     child: child(container, host),
   };
@@ -53,14 +55,7 @@ export const planContainer = (name: string, container: Container, host: Host): P
     // Not only the program: a directory of the caller's would be a way out for `-w /proc/self/fd/N` (CVE-2024-21626).
     descriptors: "standard",
     steps: [
-      steps.setName("nsk"),
-      steps.defaultSignal(SIG.SIGCHLD, {
-        reason: "a caller that ignores it would leave nothing to wait for",
-      }),
-      steps.blockSignals("all", mask, {
-        reason: "the supervisor reads signals from a descriptor instead, once there is a container",
-      }),
-      steps.signalDescriptor(signals),
+      prepared("signals"),
       ...openRecord(container),
       ...tellId(container),
       ...limits.create,
@@ -98,14 +93,10 @@ const child = (container: Container, host: Host): Step[] => {
   const attach = (mount: Mount, i: number): CallStep[] =>
     mount.type === "bind" || (users && isEarly(mount))
       ? attachVolume(mount, i, host, mount.type === "bind" && (users?.isRoots ?? false))
-      : fileSystem(mount, container);
+      : fileSystem(mount, limits.hierarchies);
   return [
-    ...steps.dieWithParent(SIG.SIGKILL, supervisor),
+    prepared("child"),
     ...(users?.wait ?? []),
-    ...steps.appendIdentity(record, {
-      reason: "whom the next run ends, should the supervisor be killed and this live on",
-    }),
-    steps.setsid({ reason: "signals of the caller's terminal go to the supervisor alone" }),
     ...limits.join,
     ...(users?.enter ?? []),
     steps.joinKeyring(`_ses.${container.id}`, { reason: "the caller's keys are none of its business" }),
@@ -117,25 +108,44 @@ const child = (container: Container, host: Host): Step[] => {
         ]
       : []),
     ...root(container, host),
-    steps.setUmask(0, slot("umask"), { reason: "modes of what is made below are meant as they are written" }),
-    ...config.mounts.slice(0, first).flatMap(attach),
-    ...devices(linux),
+    steps.setUmask(0, umask, { reason: "modes of what is made below are meant as they are written" }),
+    ...fileSystems(config.mounts.slice(0, first), attach, users === undefined),
+    ...(linux.devices === DEVICES ? [prepared("devices")] : deviceNodes(linux.devices)),
     ...(container.files.length ? [...directories("/etc"), ...container.files.flatMap(ownFile)] : []),
     ...settings(container),
-    ...(hasNamespace(linux, "network") ? steps.loopbackUp() : []),
+    ...(hasNamespace(linux, "network") ? [prepared("loopback")] : []),
     ...(hasNamespace(linux, "uts") ? [steps.setHostname(config.hostname)] : []),
-    ...protections(linux, host),
+    ...(linux.maskedPaths === MASKED_PATHS && linux.readonlyPaths === READONLY_PATHS
+      ? [prepared("protections")]
+      : protections(linux, host)),
     ...config.mounts.slice(first).flatMap((mount, i) => attach(mount, first + i)),
     ...(config.root.readonly ? [readonlyRoot(container)] : []),
     ...standardInput(container),
     ...process.rlimits.map(({ type, soft, hard }) => steps.limitResource(type, soft, hard)),
+    ...(process.capabilities === CAPABILITIES
+      ? [prepared("bounding set")]
+      : boundingSet(process.capabilities)),
     ...identity(container, host),
     ...workingDirectory(process.cwd, config.root.readonly),
-    steps.parentDeathSignal(SIG.SIGKILL, { reason: "again: a change of user has cleared it" }),
-    steps.restoreUmask(slot("umask")),
+    prepared("last calls"),
     ...(container.init ? [] : [steps.restoreSignals(mask)]),
-    steps.closeFrom(3, { reason: "no descriptor of the host gets in" }),
     ...confinement(container, host),
     ...(container.init ? behindInit(process) : [become(process)]),
   ];
+};
+
+/** Those of a container; the usual ones stand at the beginning, and nothing is special about them but in a user namespace. */
+const fileSystems = (
+  mounts: readonly Mount[],
+  attach: (mount: Mount, i: number) => CallStep[],
+  areUsual: boolean,
+): Step[] => {
+  const first = areUsual && MOUNTS.every((mount, i) => mounts[i] === mount) ? MOUNTS.length : 0;
+  const others = mounts.slice(first).flatMap((mount, i) => attach(mount, first + i));
+  return first ? [prepared("file systems"), ...others] : others;
+};
+
+const standardInput = ({ config, input }: Container): Step[] => {
+  if (config.process.terminal) return steps.openTerminal(pair);
+  return input ? [] : [prepared("no input")];
 };

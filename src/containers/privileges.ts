@@ -7,20 +7,24 @@ import type { CallStep } from "../plan/call.ts";
 import * as steps from "../plan/steps.ts";
 import type { Container } from "./container.ts";
 
-/** The user, and what no program inside can gain: what root may drop is dropped while it is still root. */
+/** What root may drop is dropped while it is still root; a kernel that does not know one says so, and that is fine. */
+export const boundingSet = (capabilities: readonly string[]): CallStep[] => {
+  const out: CallStep[] = [];
+  let name: keyof typeof CAP;
+  for (name in CAP) {
+    const about = out.length ? {} : { reason: "no program inside can gain these again" };
+    if (!capabilities.includes(name)) out.push(steps.dropFromBoundingSet(CAP[name], name, about));
+  }
+  return out;
+};
+
+/** Capabilities of a newer kernel, which have no names here, and the user. */
 export const identity = (container: Container, host: Host): CallStep[] => {
-  const { process } = container.config;
-  const { uid, gid, additionalGids } = process.user;
+  const { uid, gid, additionalGids } = container.config.process.user;
   const last = Number(host.read("/proc/sys/kernel/cap_last_cap") ?? CAP.CAP_CHECKPOINT_RESTORE);
   const out: CallStep[] = [];
-  const drop = (bit: number, name: string): void => {
-    const reason = "no program inside can gain these again";
-    out.push(steps.dropFromBoundingSet(bit, name, out.length ? {} : { reason }));
-  };
-  let name: keyof typeof CAP;
-  for (name in CAP) if (CAP[name] <= last && !process.capabilities.includes(name)) drop(CAP[name], name);
-  // A newer kernel's, which have no names here.
-  for (let bit = CAP.CAP_CHECKPOINT_RESTORE + 1; bit <= last; bit++) drop(bit, `0x${bit.toString(16)}`);
+  for (let bit = CAP.CAP_CHECKPOINT_RESTORE + 1; bit <= last; bit++)
+    out.push(steps.dropFromBoundingSet(bit, `0x${bit.toString(16)}`));
   if (container.users?.setsGroups ?? true) out.push(steps.setgroups(additionalGids));
   out.push(steps.setgid(gid));
   const filters = needsPrivilegeToFilter(container) && uid !== 0;

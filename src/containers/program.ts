@@ -7,7 +7,7 @@ import type { ExecStep, Step } from "../plan/plan.ts";
 import { programCandidates } from "../plan/program.ts";
 import * as steps from "../plan/steps.ts";
 import type { Process } from "./config.ts";
-import { type Container, mask, pair } from "./container.ts";
+import { type Container, mask } from "./container.ts";
 import { directories } from "./mounts.ts";
 
 /** What is set by files of /proc, while they can be written. */
@@ -26,11 +26,6 @@ export const settings = ({ config: { process, linux }, users }: Container): Call
       }),
     );
   return out;
-};
-
-export const standardInput = ({ config, input }: Container): CallStep[] => {
-  if (config.process.terminal) return steps.openTerminal(pair);
-  return input ? [] : steps.readNothing();
 };
 
 export const workingDirectory = (cwd: string, readonlyRoot: boolean): CallStep[] => [

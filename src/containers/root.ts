@@ -8,7 +8,7 @@ import type { Step } from "../plan/plan.ts";
 import * as steps from "../plan/steps.ts";
 import { type Container, mayOpenDevices } from "./container.ts";
 import { STATE } from "./record.ts";
-import { openFileSystems, openVolumes } from "./volumes.ts";
+import { openVolumes } from "./volumes.ts";
 
 /** Overlayfs takes colons between layers and commas between options, so those of a path need a backslash. */
 const overlayPath = (path: string): string => path.replace(/[\\:,]/g, (character) => `\\${character}`);
@@ -94,7 +94,7 @@ export const root = (container: Container, host: Host): Step[] => {
       { source: null, target: "/", fstype: null, flags: MS.MS_REC | MS.MS_PRIVATE, data: null },
       { title: "make the mounts private", reason: "the host sees nothing of the mounts made from here on" },
     ),
-    ...(users ? openFileSystems(config) : []),
+    ...(users?.early ?? []),
     ...(users?.isRoots ? [] : openVolumes(config, host)),
     ...merged,
     steps.chdir(overlay ? base : path),

@@ -2,11 +2,11 @@
 // stands for what the kernel does not make in one. Loaded for such containers alone.
 
 import { HostError } from "../abi/errors.ts";
-import { RLIMIT, SIG } from "../abi/flags.ts";
+import { MNT, RLIMIT, SIG } from "../abi/flags.ts";
 import type { Host } from "../host/host.ts";
 import { mapSteps } from "../namespaces/helper.ts";
 import type { IdRange, Sort } from "../namespaces/id-maps.ts";
-import { unshareHints } from "../namespaces/refusals.ts";
+import { procHints, unshareHints } from "../namespaces/refusals.ts";
 import { type CallStep, type Slot, slot } from "../plan/call.ts";
 import * as enter from "../plan/namespace-steps.ts";
 import type { Step } from "../plan/plan.ts";
@@ -16,11 +16,15 @@ import {
   type Device,
   hasNamespace,
   type IdMapping,
+  isEarly,
   isVolume,
   type Mount,
   type Process,
 } from "./config.ts";
 import { supervisor } from "./container.ts";
+import { parseMountOptions } from "./mount-options.ts";
+import { STATE } from "./record.ts";
+import { volumeSlot } from "./volumes.ts";
 
 /** The steps of a container's life that have to do with its user namespace. */
 export interface UserNamespacePlan {
@@ -34,6 +38,8 @@ export interface UserNamespacePlan {
   admit(child: Slot): readonly Step[];
   /** The child becomes root inside. */
   readonly enter: readonly CallStep[];
+  /** What it mounts while it sees the host's tree. */
+  readonly early: readonly CallStep[];
   /** Whether setgroups(2) works inside. */
   readonly setsGroups: boolean;
   /**
@@ -87,9 +93,31 @@ export const planUserNamespace = (config: Config, host: Host): UserNamespacePlan
       enter.ownFilesOfProc({ reason: "the change has given this process's files in /proc to root outside" }),
       ...steps.dieWithParent(SIG.SIGKILL, supervisor),
     ],
+    early: openFileSystems(config),
     setsGroups: !deniesGroups,
     isRoots: isRoot,
   };
+};
+
+/**
+ * New file systems of the kernel's for a container in a user namespace, not attached anywhere yet. The kernel makes a
+ * proc and a sysfs there only while others can be seen as a whole: before the host's tree is left.
+ */
+const openFileSystems = ({ mounts }: Config): CallStep[] =>
+  mounts.flatMap((mount, i) => (isEarly(mount) ? openFileSystem(mount, i) : []));
+
+const openFileSystem = (mount: Mount, n: number): CallStep[] => {
+  const { source, type, destination } = mount;
+  const { flags, data } = parseMountOptions(mount.options);
+  const title = `mount ${destination}`;
+  return [
+    steps.mount(
+      { source, target: STATE, fstype: type, flags, data },
+      { title, reason: "made while the host's can be seen, or the kernel would not", hints: procHints },
+    ),
+    steps.openTree(STATE, volumeSlot(n), { title }),
+    steps.umount(STATE, MNT.MNT_DETACH, { title }),
+  ];
 };
 
 const checkIds = ({ process: { user }, linux }: Config): void => {

@@ -1,18 +1,16 @@
 // Pieces of the host's tree in a container: taken while that can be seen, attached once the root is the new one.
 
 import { errno } from "../abi/errno.ts";
-import { MNT, MS } from "../abi/flags.ts";
+import { MS } from "../abi/flags.ts";
 import { type CallStep, slot } from "../plan/call.ts";
 import * as steps from "../plan/steps.ts";
 import type { Host } from "../host/host.ts";
 import { kernelIs } from "../host/kernel.ts";
-import { procHints } from "../namespaces/refusals.ts";
 import type { Config, Mount } from "./config.ts";
-import { parseMountOptions } from "./mount-options.ts";
 import { directory, parents, remountReadonly } from "./mounts.ts";
-import { STATE } from "./record.ts";
 
-const volumeSlot = (n: number) => slot(`volume${n}`);
+/** The number is that in the config's mounts. */
+export const volumeSlot = (n: number) => slot(`volume${n}`);
 
 /** Linux 5.12 and later make a whole tree read-only before it is attached. @see mount_setattr(2) */
 const hasMountSetattr = (host: Host): boolean => kernelIs(host, 5, 12);
@@ -40,29 +38,6 @@ export const closeVolumes = ({ mounts }: Config): CallStep[] =>
   mounts.flatMap(({ type, source }, i) =>
     type === "bind" ? [steps.close(volumeSlot(i), { title: `bind ${source}` })] : [],
   );
-
-/**
- * New file systems of the kernel's for a container in a user namespace, not attached anywhere yet. The kernel makes a
- * proc and a sysfs there only while others can be seen as a whole: before the host's tree is left.
- */
-export const openFileSystems = ({ mounts }: Config): CallStep[] =>
-  mounts.flatMap((mount, i) => (isEarly(mount) ? openFileSystem(mount, i) : []));
-
-export const isEarly = ({ type }: Mount): boolean => type === "proc" || type === "sysfs";
-
-const openFileSystem = (mount: Mount, n: number): CallStep[] => {
-  const { source, type, destination } = mount;
-  const { flags, data } = parseMountOptions(mount.options);
-  const title = `mount ${destination}`;
-  return [
-    steps.mount(
-      { source, target: STATE, fstype: type, flags, data },
-      { title, reason: "made while the host's can be seen, or the kernel would not", hints: procHints },
-    ),
-    steps.openTree(STATE, volumeSlot(n), { title }),
-    steps.umount(STATE, MNT.MNT_DETACH, { title }),
-  ];
-};
 
 /** `isShared`: it was taken where the host's mounts are not private. */
 export const attachVolume = (mount: Mount, n: number, host: Host, isShared: boolean): CallStep[] => {

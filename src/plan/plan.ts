@@ -108,8 +108,18 @@ export interface Notice {
   readonly hint: string;
 }
 
+/**
+ * Calls that are the same in every plan that has them. Whoever makes machine code of plans may have that of these ready,
+ * by their name; the calls themselves are only made when somebody wants to see them.
+ */
+export interface PreparedStep {
+  readonly kind: "prepared";
+  readonly name: string;
+  readonly calls: () => readonly CallStep[];
+}
+
 export type Step =
-  CallStep | ForkStep | ExecStep | WaitStep | SuperviseStep | ExitStep | JoinStep | ExpectStep;
+  PreparedStep | CallStep | ForkStep | ExecStep | WaitStep | SuperviseStep | ExitStep | JoinStep | ExpectStep;
 
 export interface Plan {
   /** What errors begin with: `nsk unshare`. */

@@ -5,7 +5,7 @@ import { errno } from "../../abi/errno.ts";
 import { POLL, SIG, TTY } from "../../abi/flags.ts";
 import type { Notice, SuperviseStep } from "../../plan/plan.ts";
 import type { Builder } from "./builder.ts";
-import { type Lowering, lowerCleanup, operand, reportAndEnd, slotVariable } from "./lower.ts";
+import { type Lowering, lowerCleanup, operand, reportAndEnd, slotVariable } from "./calls.ts";
 import type { Operand, Variable } from "./ops.ts";
 import { stopSelf } from "./runtime.ts";
 
@@ -17,8 +17,11 @@ const O_NONBLOCK = 0o4000;
 /** How many times SIGINT, SIGTERM or SIGQUIT must come before a container that takes no notice is killed; docker's number. */
 const PATIENCE = 3;
 
-/** See {@link SuperviseStep}. */
-export const superviseRoutine = (lowering: Lowering, step: SuperviseStep): void => {
+/** Goes on behind the loop when the container has ended, with how in `wait status`. See {@link SuperviseStep}. */
+export const superviseLoop = (
+  lowering: Lowering,
+  step: Pick<SuperviseStep, "pid" | "signals" | "terminal">,
+): void => {
   const { b } = lowering;
   const pid = slotVariable(lowering, step.pid.slot);
   const signals = slotVariable(lowering, step.signals.slot);
@@ -105,9 +108,6 @@ export const superviseRoutine = (lowering: Lowering, step: SuperviseStep): void 
   b.label(ended);
   terminal?.drain(poll, signals);
   terminal?.restore();
-  for (const notice of step.notices ?? []) lowerNotice(lowering, notice);
-  lowerCleanup(lowering, step.cleanup);
-  b.jump("end by status");
 };
 
 const STDERR = 2;
@@ -115,7 +115,7 @@ const NEWLINE = 10;
 const ZERO = 48; // "0"
 
 /** See {@link Notice}: goes through the file's lines until one begins with the counter's name and a blank. */
-const lowerNotice = (lowering: Lowering, { read, counts, counter, text, hint }: Notice): void => {
+export const lowerNotice = (lowering: Lowering, { read, counts, counter, text, hint }: Notice): void => {
   const { b, plan } = lowering;
   const [line, compare, skip, found, done] = ["line", "compare", "skip", "found", "done"].map((hint) =>
     b.fresh(hint),
