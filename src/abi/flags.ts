@@ -97,6 +97,7 @@ export const MOVE_MOUNT = { MOVE_MOUNT_F_EMPTY_PATH: 4, MOVE_MOUNT_T_EMPTY_PATH:
 /** @see prctl(2) */
 export const PR = {
   PR_SET_PDEATHSIG: 1,
+  PR_SET_DUMPABLE: 4,
   PR_SET_KEEPCAPS: 8,
   PR_SET_NAME: 15,
   PR_CAPBSET_DROP: 24,

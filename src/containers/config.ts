@@ -97,6 +97,8 @@ export interface Mount {
   /** Owners inside are others than on the disk. @see mount_setattr(2), "ID-mapped mounts" */
   readonly uidMappings?: readonly IdMapping[] | undefined;
   readonly gidMappings?: readonly IdMapping[] | undefined;
+  /** Not the spec's: it is the kernel's, and stands for what a user namespace has not of its own. */
+  readonly standsIn?: boolean | undefined;
 }
 
 /** `size` ids from `containerID` on are the host's from `hostID` on. @see user_namespaces(7) */
@@ -122,10 +124,18 @@ export interface Hook {
   readonly timeout?: number | undefined;
 }
 
+/** A piece of the host's tree: what is in it may be anybody's. */
+export const isVolume = ({ type, standsIn }: Mount): boolean => type === "bind" && !standsIn;
+
+/** What the kernel makes in a user namespace only while the host's of that type can be seen. */
+export const isEarly = ({ type }: Mount): boolean => type === "proc" || type === "sysfs";
+
 export interface Linux {
   /** Namespaces that are not the caller's. */
   readonly namespaces: readonly Namespace[];
+  /** Which users inside a new user namespace are which outside. @see user_namespaces(7) */
   readonly uidMappings?: readonly IdMapping[] | undefined;
+  /** The same of groups. */
   readonly gidMappings?: readonly IdMapping[] | undefined;
   /** What the clocks of a time namespace are ahead of the host's. @see time_namespaces(7) */
   readonly timeOffsets?: Readonly<Partial<Record<"boottime" | "monotonic", TimeOffset>>> | undefined;

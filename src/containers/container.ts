@@ -4,6 +4,7 @@ import type { LimitsPlan } from "../cgroups/limits.ts";
 import { slot } from "../plan/call.ts";
 import type { Config, OwnFile } from "./config.ts";
 import type { Details } from "./record.ts";
+import type { UserNamespacePlan } from "./user-namespace.ts";
 
 /** What the caller of the planner decides besides the config. */
 export interface Container {
@@ -29,6 +30,8 @@ export interface Container {
   readonly filter: Uint8Array | undefined;
   /** The control groups of its limits. */
   readonly limits: LimitsPlan;
+  /** Its user namespace, when it has one of its own; its config is then one withoutPrivilege(). */
+  readonly users?: UserNamespacePlan | undefined;
 }
 
 /** Slots that several parts know. */
@@ -43,5 +46,5 @@ export const record = slot("record");
 export const umask = slot("umask");
 
 /** Whether nodes in its root open devices: when something else decides which, or when all are its own. */
-export const mayOpenDevices = ({ config, limits }: Container): boolean =>
-  limits.filtersDevices || config.process.capabilities.bounding.includes("CAP_MKNOD");
+export const mayOpenDevices = ({ config, limits, users }: Container): boolean =>
+  limits.filtersDevices || (!users && config.process.capabilities.bounding.includes("CAP_MKNOD"));

@@ -27,9 +27,7 @@ export const fileSystem = (mount: Mount, hierarchies: Hierarchies): CallStep[] =
   const target = mount.destination;
   if (mount.type === "cgroup") return controlGroups(target, flags, hierarchies);
   return [
-    // Those above it are there already, where it is one of docker's own.
-    ...(MADE.includes(target) ? [steps.ensureDirectory(target, 0o755)] : directories(target)),
-    ...(SOLID.includes(target) ? solid(target) : []),
+    ...directory(target),
     steps.mount(
       { source: mount.source, target, fstype: mount.type, flags, data },
       // A kernel without POSIX message queues has no mqueue to mount, and nothing else misses it.
@@ -37,6 +35,17 @@ export const fileSystem = (mount: Mount, hierarchies: Hierarchies): CallStep[] =
     ),
   ];
 };
+
+/** A directory to mount on. */
+export const directory = (target: string): CallStep[] => [
+  // Those above it are there already, where it is one of docker's own.
+  ...(MADE.includes(target) ? [steps.ensureDirectory(target, 0o755)] : directories(target)),
+  ...(SOLID.includes(target) ? solid(target) : []),
+];
+
+/** The directories above a file to mount on. */
+export const parents = (target: string): CallStep[] =>
+  MADE.includes(parentOf(target)) ? [] : directories(parentOf(target));
 
 const MADE: readonly string[] = MOUNTS.map(({ destination }) => destination);
 

@@ -2,24 +2,23 @@
 // clean up) and the child's (namespaces, root, mounts, privileges, program).
 
 import { errno } from "../abi/errno.ts";
-import { CLONE, MS } from "../abi/flags.ts";
-import type { Hierarchies } from "../cgroups/hierarchies.ts";
+import { CLONE } from "../abi/flags.ts";
 import type { Host } from "../host/host.ts";
-import { slot } from "../plan/call.ts";
+import { type CallStep, slot } from "../plan/call.ts";
 import type { ForkStep, Plan, Step } from "../plan/plan.ts";
 import * as steps from "../plan/steps.ts";
-import { hasNamespace, type Mount } from "./config.ts";
-import { type Container, mask, mayOpenDevices, pair, supervisor, umask } from "./container.ts";
+import { hasNamespace, isEarly, isVolume, type Mount } from "./config.ts";
+import { type Container, mask, pair, supervisor, umask } from "./container.ts";
 import { CAPABILITIES, DEVICES, MASKED_PATHS, MOUNTS, READONLY_PATHS } from "./defaults.ts";
 import { deviceNodes, protections } from "./devices.ts";
-import { directories, fileSystem, ownFile, remountReadonly } from "./mounts.ts";
+import { directories, fileSystem, ownFile } from "./mounts.ts";
 import { prepared } from "./prepared.ts";
 import { boundingSet, confinement, identity } from "./privileges.ts";
 import { become, behindInit, settings, workingDirectory } from "./program.ts";
 import { STATE } from "./record.ts";
 import { forgetName, openRecord, tellId } from "./record-steps.ts";
-import { root } from "./root.ts";
-import { attachVolume } from "./volumes.ts";
+import { readonlyRoot, root } from "./root.ts";
+import { attachVolume, closeVolumes, openVolumes } from "./volumes.ts";
 
 export const NAMESPACE_FLAGS = {
   mount: CLONE.CLONE_NEWNS,
@@ -33,7 +32,7 @@ export const NAMESPACE_FLAGS = {
 } as const;
 
 export const planContainer = (name: string, container: Container, host: Host): Plan => {
-  const { config, limits } = container;
+  const { config, limits, users } = container;
   const { terminal } = config.process;
   const [pid, signals, master] = [slot("pid"), slot("signals"), slot("master")];
   // The cgroup namespace is made later, once the child is in its groups: they are to be its root.
@@ -47,6 +46,7 @@ export const planContainer = (name: string, container: Container, host: Host): P
       [errno("EPERM")]: "this needs CAP_SYS_ADMIN: run it as root",
       [errno("ENOSPC")]:
         "the limit on namespaces is reached: see the max_*_namespaces files in /proc/sys/user",
+      ...users?.hints,
     },
     child: child(container, host),
   };
@@ -64,7 +64,11 @@ export const planContainer = (name: string, container: Container, host: Host): P
       ...(terminal
         ? [steps.socketPair(pair, { reason: "over it the child tells which descriptor its terminal is" })]
         : []),
+      ...(users?.isRoots ? openVolumes(config, host) : []),
+      ...(users?.prepare ?? []),
       fork,
+      ...(users?.isRoots ? closeVolumes(config) : []),
+      ...(users?.admit(pid) ?? []),
       ...(terminal ? steps.takeDescriptor(pid, pair, master) : []),
       {
         kind: "supervise",
@@ -82,15 +86,21 @@ export const planContainer = (name: string, container: Container, host: Host): P
 };
 
 const child = (container: Container, host: Host): Step[] => {
-  const { config, limits } = container;
+  const { config, limits, users } = container;
   const { process, linux } = config;
   // Mounts from the first that shows a piece of the host on come last: what is made safe before is not theirs to change.
-  const bind = config.mounts.findIndex(({ type }) => type === "bind");
-  const first = bind < 0 ? config.mounts.length : bind;
+  const volume = config.mounts.findIndex(isVolume);
+  const first = volume < 0 ? config.mounts.length : volume;
+  const attach = (mount: Mount, i: number): CallStep[] =>
+    mount.type === "bind" || (users && isEarly(mount))
+      ? attachVolume(mount, i, host, mount.type === "bind" && (users?.isRoots ?? false))
+      : fileSystem(mount, limits.hierarchies);
   return [
     prepared("child"),
-    steps.joinKeyring(`_ses.${container.id}`, { reason: "the caller's keys are none of its business" }),
+    ...(users?.wait ?? []),
     ...limits.join,
+    ...(users?.enter ?? []),
+    steps.joinKeyring(`_ses.${container.id}`, { reason: "the caller's keys are none of its business" }),
     ...(hasNamespace(linux, "cgroup")
       ? [
           steps.unshare(CLONE.CLONE_NEWCGROUP, {
@@ -100,21 +110,17 @@ const child = (container: Container, host: Host): Step[] => {
       : []),
     ...root(container, host),
     steps.setUmask(0, umask, { reason: "modes of what is made below are meant as they are written" }),
-    ...fileSystems(config.mounts.slice(0, first), limits.hierarchies),
+    ...fileSystems(config.mounts.slice(0, first), attach, users === undefined),
     ...(linux.devices === DEVICES ? [prepared("devices")] : deviceNodes(linux.devices)),
     ...(container.files.length ? [...directories("/etc"), ...container.files.flatMap(ownFile)] : []),
-    ...settings(config),
+    ...settings(container),
     ...(hasNamespace(linux, "network") ? [prepared("loopback")] : []),
     ...(hasNamespace(linux, "uts") ? [steps.setHostname(config.hostname ?? container.id)] : []),
     ...(linux.maskedPaths === MASKED_PATHS && linux.readonlyPaths === READONLY_PATHS
       ? [prepared("protections")]
       : protections(linux, host)),
-    ...config.mounts
-      .slice(first)
-      .flatMap((mount, i) =>
-        mount.type === "bind" ? attachVolume(mount, first + i, host) : fileSystem(mount, limits.hierarchies),
-      ),
-    ...(config.root.readonly ? [remountReadonly("/", mayOpenDevices(container) ? 0 : MS.MS_NODEV)] : []),
+    ...config.mounts.slice(first).flatMap((mount, i) => attach(mount, first + i)),
+    ...(config.root.readonly ? [readonlyRoot(container)] : []),
     ...standardInput(container),
     ...process.rlimits.map(({ type, soft, hard }) => steps.limitResource(type, soft, hard)),
     ...(process.capabilities.bounding === CAPABILITIES
@@ -129,12 +135,15 @@ const child = (container: Container, host: Host): Step[] => {
   ];
 };
 
-/** Those of a container; the usual ones stand at the beginning. */
-const fileSystems = (mounts: readonly Mount[], hierarchies: Hierarchies): Step[] => {
-  const isUsual = MOUNTS.every((mount, i) => mounts[i] === mount);
-  const rest = isUsual ? mounts.slice(MOUNTS.length) : mounts;
-  const others = rest.flatMap((mount) => fileSystem(mount, hierarchies));
-  return isUsual ? [prepared("file systems"), ...others] : others;
+/** Those of a container; the usual ones stand at the beginning, and nothing is special about them but in a user namespace. */
+const fileSystems = (
+  mounts: readonly Mount[],
+  attach: (mount: Mount, i: number) => CallStep[],
+  areUsual: boolean,
+): Step[] => {
+  const first = areUsual && MOUNTS.every((mount, i) => mounts[i] === mount) ? MOUNTS.length : 0;
+  const others = mounts.slice(first).flatMap((mount, i) => attach(mount, first + i));
+  return first ? [prepared("file systems"), ...others] : others;
 };
 
 const standardInput = ({ config, input }: Container): Step[] => {

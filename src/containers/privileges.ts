@@ -27,7 +27,8 @@ export const identity = (container: Container, host: Host): CallStep[] => {
   const out: CallStep[] = [];
   for (let bit = CAP.CAP_CHECKPOINT_RESTORE + 1; bit <= last; bit++)
     out.push(steps.dropFromBoundingSet(bit, `0x${bit.toString(16)}`));
-  out.push(steps.setgroups(additionalGids), steps.setgid(gid));
+  if (container.users?.setsGroups ?? true) out.push(steps.setgroups(additionalGids));
+  out.push(steps.setgid(gid));
   const filters = needsPrivilegeToFilter(container) && uid !== 0;
   const keeps = uid !== 0 && ambient.length > 0;
   if (keeps) out.push(steps.keepCapabilities({ reason: "the program gets some of them" }));
@@ -52,7 +53,8 @@ const needsPrivilegeToFilter = ({ filter, config }: Container): boolean =>
 export const confinement = (container: Container, host: Host): CallStep[] => {
   const { filter, config } = container;
   const { user, capabilities, noNewPrivileges } = config.process;
-  const own = permitted(host);
+  // Whoever is first in a user namespace has all of them there.
+  const own = container.users ? ALL : permitted(host);
   const { ambient } = capabilities;
   // The kernel would take them from any other user at the execve(2), but for the ambient ones.
   const isKept = user.uid === 0 || ambient.length > 0;
@@ -105,8 +107,10 @@ const withAdmin = ({ effective, permitted, inheritable }: steps.CapabilitySets):
 const permitted = (host: Host): string => {
   const status = host.read("/proc/self/status") ?? "";
   const at = status.indexOf("CapPrm:");
-  return at < 0 ? "ffffffffffffffff" : status.slice(at + 8, at + 24);
+  return at < 0 ? ALL : status.slice(at + 8, at + 24);
 };
+
+const ALL = "ffffffffffffffff";
 
 /** Whether the caller has what makes namespaces and mounts. */
 export const mayAdminister = (host: Host): boolean => inSet(permitted(host), CAP.CAP_SYS_ADMIN);

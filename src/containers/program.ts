@@ -1,19 +1,24 @@
 // The program of a container: its settings, standard input and working directory, and who starts it.
 
+import { errno } from "../abi/errno.ts";
 import { SIG } from "../abi/flags.ts";
 import { type CallStep, slot } from "../plan/call.ts";
 import type { ExecStep, Step } from "../plan/plan.ts";
 import { programCandidates } from "../plan/program.ts";
 import * as steps from "../plan/steps.ts";
-import type { Config, Process } from "./config.ts";
-import { mask } from "./container.ts";
+import type { Process } from "./config.ts";
+import { type Container, mask } from "./container.ts";
 import { directories } from "./mounts.ts";
 
 /** What is set by files of /proc, while they can be written. */
-export const settings = ({ process, linux }: Config): CallStep[] => {
+export const settings = ({ config: { process, linux }, users }: Container): CallStep[] => {
   const out: CallStep[] = [];
-  if (process.oomScoreAdj !== undefined)
-    out.push(...steps.writeFile("/proc/self/oom_score_adj", String(process.oomScoreAdj)));
+  if (process.oomScoreAdj !== undefined && !users?.isRoots)
+    out.push(
+      ...steps.writeFile("/proc/self/oom_score_adj", String(process.oomScoreAdj), {
+        hints: { [errno("EACCES")]: "only root may go below what the caller has" },
+      }),
+    );
   for (const name in linux.sysctl)
     out.push(
       ...steps.writeFile(`/proc/sys/${name.replaceAll(".", "/")}`, linux.sysctl[name]!, {

@@ -292,26 +292,27 @@ export const ignoreSignal = (signal: number): CallStep => {
 };
 
 /**
- * `prlimit64(0, resource, {soft, hard}, NULL)`; -1 is no limit. EPERM for a hard limit above the present one without
+ * `prlimit64(0, resource, {soft, hard}, NULL)`, or another process's (`of`); -1 is no limit. EPERM for a hard limit above the present one without
  * CAP_SYS_RESOURCE. @see prlimit(2)
  */
 export const limitResource = (
   resource: keyof typeof RLIMIT,
   soft: number,
   hard: number,
-  about?: About,
+  about: About & { of?: Slot } = {},
 ): CallStep => {
+  const { of, ...rest } = about;
   const value = new Uint8Array(BigInt64Array.of(BigInt(soft), BigInt(hard)).buffer);
   return call(
     "prlimit64",
     [
-      int(0),
+      of ? valueOf(of) : int(0),
       int(RLIMIT[resource], resource),
       { type: "bytes", value, text: `{rlim_cur=${limitText(soft)}, rlim_max=${limitText(hard)}}` },
       NULL,
     ],
     `set ${resource}`,
-    about,
+    rest,
   );
 };
 
@@ -565,6 +566,28 @@ export const readonlyTree = (tree: Slot, about?: About): CallStep =>
     { set: MOUNT_ATTR.MOUNT_ATTR_RDONLY, isRecursive: true },
     { title: "make read-only", ...about },
   );
+
+/**
+ * `mount_setattr(AT_FDCWD, path, 0, {attr_set}, 32)`: what a mount is besides what it is already, since Linux 5.12. Those
+ * of another user namespace's cannot be taken away, which MS_REMOUNT would. @see mount_setattr(2)
+ */
+export const restrictMount = (pathname: string, attributes: number, about?: About): CallStep => {
+  const value = new Uint8Array(32);
+  value[0] = attributes;
+  const names = flagText(attributes, MOUNT_ATTR);
+  return call(
+    "mount_setattr",
+    [
+      cwd,
+      string(pathname),
+      int(0),
+      { type: "bytes", value, text: `{attr_set=${names}, attr_clr=0, propagation=0, userns_fd=0}` },
+      int(value.length),
+    ],
+    `restrict ${pathname}`,
+    about,
+  );
+};
 
 /** `move_mount(tree, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH)`. @see move_mount(2) */
 export const attachTree = (tree: Slot, target: string, about?: About): CallStep =>
