@@ -130,8 +130,16 @@ export const explainLines = (steps: readonly Step[], depth = 0): Line[] =>
           },
           withReason(depth, `close(${step.from.slot}[0])`),
         ];
+      case "prepared":
+        return explainLines(step.calls(), depth);
       case "expect":
-        return [{ depth, text: `unless ${step.found.text} is ${step.value}: fail`, heading: true }];
+        return [
+          {
+            depth,
+            text: `${step.differs ? "if" : "unless"} ${step.found.text} is ${step.value}: fail`,
+            heading: true,
+          },
+        ];
       case "exit":
         return [withReason(depth, "exit_group(0)", step.reason)];
       case "join":
@@ -266,7 +274,7 @@ export const explain = (plan: Plan): string =>
     .join("\n") + "\n";
 
 /** The value of `--explain=json`, as it goes into JSON.stringify. */
-export const explainJson = (plan: Plan): object => ({ name: plan.name, steps: plan.steps.map(stepJson) });
+export const explainJson = (plan: Plan): object => ({ name: plan.name, steps: plan.steps.flatMap(stepJson) });
 
 const callJson = (step: CallStep): object => ({
   call: step.name,
@@ -280,17 +288,19 @@ const callJson = (step: CallStep): object => ({
   ...(step.undo && { undo: callText(step.undo) }),
 });
 
-const stepJson = (step: Step): object => {
+const stepJson = (step: Step): object | object[] => {
   switch (step.kind) {
     case "call":
       return callJson(step);
+    case "prepared":
+      return step.calls().map(callJson);
     case "fork":
       return {
         call: "clone",
         flags: flagText(step.flags, CLONE, ""),
         result: step.pid.slot,
         ...(step.reason && { reason: step.reason }),
-        child: step.child.map(stepJson),
+        child: step.child.flatMap(stepJson),
       };
     case "exec":
       return {
@@ -316,7 +326,12 @@ const stepJson = (step: Step): object => {
         cleanup: step.cleanup.map(callJson),
       };
     case "expect":
-      return { expect: step.found.text, value: String(step.value), title: step.title };
+      return {
+        expect: step.found.text,
+        value: String(step.value),
+        ...(step.differs && { differs: true }),
+        title: step.title,
+      };
     case "join":
       return { call: "wait4", pid: step.pid.slot, ...(step.reason && { reason: step.reason }) };
     case "wait":

@@ -3,6 +3,7 @@
 import { StepError, UsageError } from "../abi/errors.ts";
 import type { Arch } from "../abi/syscalls.ts";
 import { execute } from "../backends/execute.ts";
+import type { PreparedRuntimes } from "../backends/launcher/lower.ts";
 import { perform } from "../backends/perform.ts";
 import type { Host } from "../host/host.ts";
 import type { CallStep } from "../plan/call.ts";
@@ -43,7 +44,12 @@ export type PlanChoice = Values<typeof explainOption> & Partial<Values<typeof pl
  * Explain, emit, or become the plan's program. Returns the exit status for the first two; on success the third does
  * not return.
  */
-export const carryOut = async (plan: Plan, choice: PlanChoice, host: Host): Promise<number> => {
+export const carryOut = async (
+  plan: Plan,
+  choice: PlanChoice,
+  host: Host,
+  prepared?: PreparedRuntimes,
+): Promise<number> => {
   if (choice.explain !== undefined) return printPlan(plan, choice.explain);
   if (choice.emit !== undefined) {
     const { emit } = await import("../backends/emit.ts");
@@ -51,7 +57,7 @@ export const carryOut = async (plan: Plan, choice: PlanChoice, host: Host): Prom
     return 0;
   }
   if (choice.emitArch !== undefined) throw new UsageError("--emit-arch goes with --emit");
-  return execute(plan, host.arch);
+  return execute(plan, host.arch, prepared);
 };
 
 /**

@@ -34,6 +34,7 @@ const inspected = (it: Known, host: Host): object => {
   const { process, root, linux } = config;
   const end = it.state === "running" ? undefined : it.end;
   const { resources } = linux;
+  const { cpu = {}, memory = {} } = resources;
   const mode = (type: NamespaceType, own: string): string => (hasNamespace(linux, type) ? own : "host");
   return {
     Id: it.id,
@@ -72,15 +73,15 @@ const inspected = (it: Known, host: Host): object => {
       IpcMode: mode("ipc", "private"),
       UTSMode: mode("uts", ""),
       ReadonlyRootfs: root.readonly,
-      CpuShares: resources.cpuShares ?? 0,
-      CpuPeriod: resources.cpuPeriod ?? 0,
-      CpuQuota: resources.cpuQuota ?? 0,
-      CpusetCpus: resources.cpus ?? "",
-      CpusetMems: resources.mems ?? "",
-      Memory: resources.memory ?? 0,
-      MemorySwap: swapOf(resources),
-      BlkioWeight: resources.blkioWeight ?? 0,
-      PidsLimit: resources.pids ?? null,
+      CpuShares: cpu.shares ?? 0,
+      CpuPeriod: cpu.period ?? 0,
+      CpuQuota: cpu.quota ?? 0,
+      CpusetCpus: cpu.cpus ?? "",
+      CpusetMems: cpu.mems ?? "",
+      Memory: memory.limit ?? 0,
+      MemorySwap: memory.swap ?? 0,
+      BlkioWeight: resources.blockIO?.weight ?? 0,
+      PidsLimit: resources.pids?.limit ?? null,
       OomScoreAdj: process.oomScoreAdj ?? 0,
       Sysctls: linux.sysctl,
       Ulimits: process.rlimits.map(({ type, soft, hard }) => ({
@@ -107,10 +108,4 @@ const inspected = (it: Known, host: Host): object => {
       NoNewPrivileges: process.noNewPrivileges,
     },
   };
-};
-
-/** docker's counts memory and swap together; -1 is no limit on swap. */
-const swapOf = ({ memory, swap }: { memory?: number | undefined; swap?: number | undefined }): number => {
-  if (memory === undefined || memory <= 0) return 0;
-  return swap !== undefined && swap < 0 ? -1 : memory + (swap ?? memory);
 };

@@ -2,6 +2,7 @@
 
 import { HostError, UsageError } from "../abi/errors.ts";
 import { parseSignal } from "../abi/flags.ts";
+import { assemblePrepared } from "../backends/launcher/prepared.ts" with { type: "macro" };
 import { removeLeftovers } from "../backends/leftovers.ts";
 import { planLimits } from "../cgroups/limits.ts";
 import { type Config, hasNamespace, type OwnFile } from "../containers/config.ts";
@@ -261,6 +262,8 @@ const options = {
   ...explainOption,
 } as const;
 
+const prepared = { plan: "nsk run", runtimes: assemblePrepared("nsk run", 125) };
+
 export const run = command({
   definition: {
     meta: {
@@ -291,7 +294,7 @@ export const run = command({
         refuseKeptName(options.name, host);
       }
     }
-    return carryOut(plan, options, host);
+    return carryOut(plan, options, host, prepared);
   },
 });
 
@@ -435,7 +438,7 @@ const filesFor = (
   isThrownAway: boolean,
   host: Host,
 ): readonly OwnFile[] => {
-  if (isThrownAway) return ownFiles(values, hostname, !hasNamespace(linux, "network"), host);
+  if (isThrownAway) return ownFiles(values, hostname ?? "", !hasNamespace(linux, "network"), host);
   const { addHost, dns, dnsSearch, dnsOption } = values;
   if (addHost.length || dns.length || dnsSearch.length || dnsOption.length)
     throw new UsageError(

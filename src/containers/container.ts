@@ -4,6 +4,7 @@ import type { LimitsPlan } from "../cgroups/limits.ts";
 import { slot } from "../plan/call.ts";
 import type { Config, OwnFile } from "./config.ts";
 import type { Details } from "./record.ts";
+import type { UserNamespacePlan } from "./user-namespace.ts";
 
 /** What the caller of the planner decides besides the config. */
 export interface Container {
@@ -33,9 +34,11 @@ export interface Container {
   readonly timeout?: number | undefined;
   /** Where its log and what is known of it are, when nobody waits for it; see kept.ts. */
   readonly directory?: string | undefined;
+  /** Its user namespace, when it has one of its own; its config is then one withoutPrivilege(). */
+  readonly users?: UserNamespacePlan | undefined;
 }
 
-/** The names of the slots that supervisor and child both know. */
+/** Slots that several parts know. */
 export const supervisor = slot("supervisor");
 
 export const mask = slot("mask");
@@ -43,6 +46,10 @@ export const mask = slot("mask");
 export const pair = slot("pair");
 
 export const record = slot("record");
+
+export const first = slot("pid");
+export const signals = slot("signals");
+export const master = slot("master");
 
 /** The pipe by which the child of one that does not wait tells of its start. */
 export const report = slot("report");
@@ -54,7 +61,8 @@ export const REPORT = 3;
 export const output = slot("output");
 export const errors = slot("errors");
 export const silence = slot("silence");
+export const umask = slot("umask");
 
 /** Whether nodes in its root open devices: when something else decides which, or when all are its own. */
-export const mayOpenDevices = ({ config, limits }: Container): boolean =>
-  limits.filtersDevices || config.process.capabilities.includes("CAP_MKNOD");
+export const mayOpenDevices = ({ config, limits, users }: Container): boolean =>
+  limits.filtersDevices || (!users && config.process.capabilities.bounding.includes("CAP_MKNOD"));

@@ -125,6 +125,15 @@ export const MASKED_PATHS: Linux["maskedPaths"] = [
   "/sys/firmware",
 ];
 
+/** Those of {@link MASKED_PATHS} that are directories, on every kernel. */
+export const MASKED_DIRECTORIES: readonly string[] = [
+  "/proc/acpi",
+  "/proc/asound",
+  "/proc/scsi",
+  "/sys/devices/virtual/powercap",
+  "/sys/firmware",
+];
+
 export const READONLY_PATHS: Linux["readonlyPaths"] = [
   "/proc/bus",
   "/proc/fs",

@@ -4,11 +4,11 @@ import { MS } from "../abi/flags.ts";
 import type { Host } from "../host/host.ts";
 import type { CallStep } from "../plan/call.ts";
 import * as steps from "../plan/steps.ts";
-import type { Linux } from "./config.ts";
+import type { Device, Linux } from "./config.ts";
 import { DEVICE_LINKS } from "./defaults.ts";
 import { directories, parentOf, remountReadonly } from "./mounts.ts";
 
-export const devices = ({ devices }: Linux): CallStep[] => [
+export const deviceNodes = (devices: readonly Device[]): CallStep[] => [
   ...devices.flatMap((device) => {
     const parent = parentOf(device.path);
     return parent === "/dev"
@@ -24,24 +24,28 @@ export const protections = ({ readonlyPaths, maskedPaths }: Linux, host: Host): 
   for (const path of readonlyPaths) if (host.kind(path)) out.push(...readonlyPath(path));
   for (const path of maskedPaths) {
     const kind = host.kind(path);
-    if (kind) out.push(maskedPath(path, kind));
+    if (kind) out.push(maskedPath(path, kind === "directory"));
   }
   return out;
 };
 
-const readonlyPath = (path: string): CallStep[] => [
+export const readonlyPath = (path: string, about?: Pick<steps.About, "tolerate">): CallStep[] => [
   steps.mount(
     { source: path, target: path, fstype: null, flags: MS.MS_BIND | MS.MS_REC, data: null },
-    { title: `make ${path} read-only` },
+    { title: `make ${path} read-only`, ...about },
   ),
-  remountReadonly(path, MS.MS_NOSUID | MS.MS_NODEV | MS.MS_NOEXEC),
+  remountReadonly(path, MS.MS_NOSUID | MS.MS_NODEV | MS.MS_NOEXEC, about),
 ];
 
 /** An empty read-only directory over a directory, the null device over a file. */
-const maskedPath = (path: string, kind: ReturnType<Host["kind"]>): CallStep =>
+export const maskedPath = (
+  path: string,
+  isDirectory: boolean,
+  about?: Pick<steps.About, "tolerate">,
+): CallStep =>
   steps.mount(
-    kind === "directory"
+    isDirectory
       ? { source: "tmpfs", target: path, fstype: "tmpfs", flags: MS.MS_RDONLY, data: "size=0k,mode=755" }
       : { source: "/dev/null", target: path, fstype: null, flags: MS.MS_BIND, data: null },
-    { title: `mask ${path}` },
+    { title: `mask ${path}`, ...about },
   );

@@ -7,7 +7,8 @@ import type { Config, Device, Mount, NamespaceType, Process } from "./config.ts"
 import { CGROUP_MOUNT, DEVICES, MASKED_PATHS, MOUNTS, READONLY_PATHS } from "./defaults.ts";
 import { type LimitFlags, parseBytes, parseResources, parseUlimits, wholeNumber } from "./docker-limits.ts";
 import { allDevices, type MountFlags, parseDevice, parseMounts } from "./docker-mounts.ts";
-import type { Security } from "./security.ts";
+import { capabilitySets, type Security } from "./security.ts";
+import { namespaceOfSysctl } from "./sysctls.ts";
 
 /** `nsk run`'s options. @see docker-run(1) */
 export interface Flags extends LimitFlags, MountFlags {
@@ -59,7 +60,7 @@ export const configFromFlags = (
       args,
       env: environment(flags, hostname, user.home, host),
       cwd: parseWorkdir(flags.workdir),
-      capabilities: security.capabilities,
+      capabilities: capabilitySets(security.capabilities),
       noNewPrivileges: security.noNewPrivileges,
       rlimits: parseUlimits(flags.ulimit),
       oomScoreAdj,
@@ -85,7 +86,8 @@ export const configFromFlags = (
 };
 
 /** docker's, those asked for, and for a privileged container the host's; each place once. */
-const devicesOf = (...more: readonly (readonly Device[])[]): Device[] => {
+const devicesOf = (...more: readonly (readonly Device[])[]): readonly Device[] => {
+  if (more.every((list) => list.length === 0)) return DEVICES;
   const devices = [...DEVICES];
   for (const list of more)
     for (const device of list) if (!devices.some(({ path }) => path === device.path)) devices.push(device);
@@ -128,7 +130,7 @@ const parseSysctls = (texts: readonly string[], own: readonly NamespaceType[]): 
   const found: Record<string, string> = {};
   for (const text of texts) {
     const [, name = "", value = ""] = /^([\w-]+(?:\.[\w-]+)+)=(.*)$/s.exec(text) ?? [];
-    const kind = SYSCTLS.find(([, pattern]) => pattern.test(name))?.[0];
+    const kind = namespaceOfSysctl(name);
     if (kind === undefined)
       throw new UsageError(
         `invalid --sysctl '${text}': NAME=value, and a name that a namespace has of its own`,
@@ -141,12 +143,6 @@ const parseSysctls = (texts: readonly string[], own: readonly NamespaceType[]): 
   }
   return found;
 };
-
-const SYSCTLS: readonly (readonly [kind: NamespaceType, pattern: RegExp])[] = [
-  ["network", /^net\./],
-  ["ipc", /^fs\.mqueue\.|^kernel\.(?:msgmax|msgmnb|msgmni|sem|shmall|shmmax|shmmni|shm_rmid_forced)$/],
-  ["uts", /^kernel\.domainname$/],
-];
 
 const writable = (mount: Mount): Mount => ({
   ...mount,

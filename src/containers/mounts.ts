@@ -6,7 +6,6 @@ import type { Hierarchies } from "../cgroups/hierarchies.ts";
 import { type CallStep, slot } from "../plan/call.ts";
 import * as steps from "../plan/steps.ts";
 import type { Mount, OwnFile } from "./config.ts";
-import type { Container } from "./container.ts";
 import { MOUNTS } from "./defaults.ts";
 import { parseMountOptions } from "./mount-options.ts";
 
@@ -22,14 +21,13 @@ export const directories = (path: string, mode = 0o755): CallStep[] => {
   );
 };
 
-export const fileSystem = (mount: Mount, { limits }: Container): CallStep[] => {
+/** `hierarchies`: the trees in which the container has groups of its own. */
+export const fileSystem = (mount: Mount, hierarchies: Hierarchies): CallStep[] => {
   const { flags, data } = parseMountOptions(mount.options);
   const target = mount.destination;
-  if (mount.type === "cgroup") return controlGroups(target, flags, limits.hierarchies);
+  if (mount.type === "cgroup") return controlGroups(target, flags, hierarchies);
   return [
-    // Those above it are there already, where it is one of docker's own.
-    ...(MADE.includes(target) ? [steps.ensureDirectory(target, 0o755)] : directories(target)),
-    ...(SOLID.includes(target) ? solid(target) : []),
+    ...directory(target),
     steps.mount(
       { source: mount.source, target, fstype: mount.type, flags, data },
       // A kernel without POSIX message queues has no mqueue to mount, and nothing else misses it.
@@ -37,6 +35,17 @@ export const fileSystem = (mount: Mount, { limits }: Container): CallStep[] => {
     ),
   ];
 };
+
+/** A directory to mount on. */
+export const directory = (target: string): CallStep[] => [
+  // Those above it are there already, where it is one of docker's own.
+  ...(MADE.includes(target) ? [steps.ensureDirectory(target, 0o755)] : directories(target)),
+  ...(SOLID.includes(target) ? solid(target) : []),
+];
+
+/** The directories above a file to mount on. */
+export const parents = (target: string): CallStep[] =>
+  MADE.includes(parentOf(target)) ? [] : directories(parentOf(target));
 
 const MADE: readonly string[] = MOUNTS.map(({ destination }) => destination);
 
@@ -90,7 +99,11 @@ const controlGroups = (target: string, flags: number, hierarchies: Hierarchies):
 };
 
 /** The flags of a bind mount are replaced, not added to: `flags` are those that it is to keep. */
-export const remountReadonly = (target: string, flags: number): CallStep =>
+export const remountReadonly = (
+  target: string,
+  flags: number,
+  about?: Pick<steps.About, "tolerate">,
+): CallStep =>
   steps.mount(
     {
       source: null,
@@ -99,7 +112,7 @@ export const remountReadonly = (target: string, flags: number): CallStep =>
       flags: MS.MS_REMOUNT | MS.MS_BIND | MS.MS_RDONLY | flags,
       data: null,
     },
-    { title: `make ${target} read-only` },
+    { title: `make ${target} read-only`, ...about },
   );
 
 /** What the root has of that name is put away first: a link of an image's leads to no other file. */

@@ -2,45 +2,44 @@
 // clean up) and the child's (namespaces, root, mounts, privileges, program).
 
 import { errno } from "../abi/errno.ts";
-import { encode } from "../abi/bytes.ts";
-import { CLONE, MS, O, SIG } from "../abi/flags.ts";
+import { CLONE } from "../abi/flags.ts";
 import type { Host } from "../host/host.ts";
-import { type CallStep, int, type Slot, slot } from "../plan/call.ts";
-import { FAILED, type ForkStep, type Plan, STARTED, type Step } from "../plan/plan.ts";
+import type { CallStep } from "../plan/call.ts";
+import type { ForkStep, Plan, Step } from "../plan/plan.ts";
 import * as steps from "../plan/steps.ts";
-import { call } from "../plan/steps.ts";
-import { hasNamespace } from "./config.ts";
+import { hasNamespace, isEarly, isVolume, type Mount } from "./config.ts";
+import { alarm, background, handsOutput, heeded, openPair } from "./background.ts";
 import {
   type Container,
-  errors,
+  first,
   mask,
-  mayOpenDevices,
-  output,
+  master,
   pair,
   record,
   REPORT,
-  report,
-  silence,
+  signals,
   supervisor,
+  umask,
 } from "./container.ts";
-import { devices, protections } from "./devices.ts";
-import { end, forget, keep, log } from "./kept.ts";
-import { STREAM } from "./log.ts";
-import { directories, fileSystem, ownFile, remountReadonly } from "./mounts.ts";
-import { confinement, identity } from "./privileges.ts";
-import { become, behindInit, failedMark, settings, standardInput, workingDirectory } from "./program.ts";
-import { NAMES, STATE } from "./record.ts";
-import { forgetName, openRecord, tellId } from "./record-steps.ts";
-import { root } from "./root.ts";
-import { attachVolume } from "./volumes.ts";
+import { CAPABILITIES, DEVICES, MASKED_PATHS, MOUNTS, READONLY_PATHS } from "./defaults.ts";
+import { deviceNodes, protections } from "./devices.ts";
+import { directories, fileSystem, ownFile } from "./mounts.ts";
+import { lastCalls, prepared } from "./prepared.ts";
+import { boundingSet, confinement, identity } from "./privileges.ts";
+import { become, behindInit, settings, workingDirectory } from "./program.ts";
+import { cleanup, openRecord, tellId } from "./record-steps.ts";
+import { readonlyRoot, root } from "./root.ts";
+import { attachVolume, closeVolumes, openVolumes } from "./volumes.ts";
 
-const NAMESPACE_FLAGS = {
+export const NAMESPACE_FLAGS = {
   mount: CLONE.CLONE_NEWNS,
   pid: CLONE.CLONE_NEWPID,
   uts: CLONE.CLONE_NEWUTS,
   ipc: CLONE.CLONE_NEWIPC,
   network: CLONE.CLONE_NEWNET,
   cgroup: CLONE.CLONE_NEWCGROUP,
+  user: CLONE.CLONE_NEWUSER,
+  time: CLONE.CLONE_NEWTIME,
 } as const;
 
 export const planContainer = (name: string, container: Container, host: Host): Plan => ({
@@ -48,26 +47,17 @@ export const planContainer = (name: string, container: Container, host: Host): P
   failure: 125,
   // Not only the program: a directory of the caller's would be a way out for `-w /proc/self/fd/N` (CVE-2024-21626).
   descriptors: "standard",
-  steps: [
-    steps.setName("nsk"),
-    ...(container.directory === undefined ? attached(container, host) : detached(container, host)),
-  ],
+  steps:
+    container.directory === undefined
+      ? attached(container, host)
+      : background(container, start(container, host), volumesHeld(container, host)),
 });
-
-const prepare = [
-  steps.defaultSignal(SIG.SIGCHLD, {
-    reason: "a caller that ignores it would leave nothing to wait for",
-  }),
-  steps.blockSignals("all", mask, {
-    reason: "the supervisor reads signals from a descriptor instead, once there is a container",
-  }),
-];
-const [first, signals, master] = [slot("pid"), slot("signals"), slot("master")];
 
 /** The container's first process. */
 const start = (container: Container, host: Host): ForkStep => {
+  const { config, users } = container;
   // The cgroup namespace is made later, once the child is in its groups: they are to be its root.
-  const kinds = container.config.linux.namespaces.filter(({ type }) => type !== "cgroup");
+  const kinds = config.linux.namespaces.filter(({ type }) => type !== "cgroup");
   return {
     kind: "fork",
     flags: kinds.reduce((flags, { type }) => flags | NAMESPACE_FLAGS[type], 0),
@@ -77,40 +67,33 @@ const start = (container: Container, host: Host): ForkStep => {
       [errno("EPERM")]: "this needs CAP_SYS_ADMIN: run it as root",
       [errno("ENOSPC")]:
         "the limit on namespaces is reached: see the max_*_namespaces files in /proc/sys/user",
+      ...users?.hints,
     },
     child: child(container, host),
   };
 };
 
-const openPair = (): CallStep =>
-  steps.socketPair(pair, { reason: "over it the child tells which descriptor its terminal is" });
-
-const alarm = ({ timeout }: Container): CallStep[] =>
-  timeout === undefined
-    ? []
-    : [steps.setAlarm(timeout, { reason: "the container is killed when this is over" })];
-
-/** The record goes last: it says what is to be removed. */
-const cleanup = (container: Container, more: readonly CallStep[] = []): CallStep[] => [
-  ...container.limits.remove,
-  ...forgetName(container),
-  ...more,
-  steps.unlink(`${STATE}/${container.id}`),
-];
+/** Volumes that the supervisor opens, before there is a child, and closes when there is one. */
+const volumesHeld = ({ config, users }: Container, host: Host): { open: CallStep[]; close: CallStep[] } =>
+  users?.isRoots ? { open: openVolumes(config, host), close: closeVolumes(config) } : { open: [], close: [] };
 
 /** The process that was started supervises. */
 const attached = (container: Container, host: Host): Step[] => {
-  const { limits, input, timeout } = container;
+  const { limits, input, users, timeout } = container;
   const { terminal } = container.config.process;
+  const volumes = volumesHeld(container, host);
   return [
-    ...prepare,
-    steps.signalDescriptor(signals),
+    prepared("signals"),
     ...openRecord(container),
     ...tellId(container),
     ...limits.create,
     ...steps.openSelf(supervisor),
     ...(terminal ? [openPair()] : []),
+    ...volumes.open,
+    ...(users?.prepare ?? []),
     start(container, host),
+    ...volumes.close,
+    ...(users?.admit(first) ?? []),
     ...(terminal ? steps.takeDescriptor(first, pair, master) : []),
     ...alarm(container),
     {
@@ -129,117 +112,24 @@ const attached = (container: Container, host: Host): Step[] => {
   ];
 };
 
-/** Another process supervises, in a session of its own; the one that was started prints the id once there is a program. */
-const detached = (container: Container, host: Host): Step[] => {
-  const [started, pid] = [slot("started"), slot("supervisor process")];
-  const id = `${container.id}\n`;
-  return [
-    steps.pipe(started, { reason: "over it the supervisor tells that the program has been executed" }),
-    {
-      kind: "fork",
-      flags: 0,
-      pid,
-      reason: "the supervisor, which stays",
-      child: inBackground(container, started, host),
-    },
-    steps.closePart(started, 1),
-    { kind: "heed", pid, from: started, confirms: true, cleanup: [], reason: "wait for that" },
-    call("write", [int(1), { type: "bytes", value: encode(id) }, int(id.length)], "write the id"),
-    { kind: "exit", reason: "the container goes on" },
-  ];
-};
-
-const inBackground = (container: Container, started: Slot, host: Host): Step[] => {
-  const { limits, input, timeout, directory = "", details } = container;
-  const { terminal } = container.config.process;
-  const nothing = slot("nothing");
-  return [
-    steps.closePart(started, 0, { undo: steps.tell(started, FAILED) }),
-    steps.setsid({ reason: "no signal of the caller's terminal comes here" }),
-    ...prepare,
-    steps.signalDescriptor(signals),
-    steps.open("/dev/null", O.O_RDWR | O.O_CLOEXEC, nothing),
-    ...openRecord(container),
-    ...tellId(container),
-    ...keep(container),
-    ...limits.create,
-    ...steps.openSelf(supervisor),
-    steps.pipe(report, { reason: "the child's end is closed when it executes the program" }),
-    ...(terminal ? [openPair()] : [steps.pipe(output), steps.pipe(errors)]),
-    ...(input && !terminal
-      ? [steps.pipe(silence, { reason: "an input that nothing comes from, nor an end" })]
-      : []),
-    start(container, host),
-    steps.closePart(report, 1),
-    ...(terminal
-      ? steps.takeDescriptor(first, pair, master)
-      : [steps.closePart(output, 1), steps.closePart(errors, 1)]),
-    {
-      kind: "heed",
-      pid: first,
-      from: report,
-      confirms: false,
-      cleanup: [...cleanup(container, forgetAll(container)), steps.tell(started, FAILED)],
-      reason: "until it has executed the program, or has said why not",
-    },
-    ...alarm(container),
-    ...steps.hush(nothing),
-    steps.chdir("/", { reason: "and no directory of the caller's is in use" }),
-    steps.tell(started, STARTED),
-    steps.closePart(started, 1),
-    {
-      kind: "supervise",
-      pid: first,
-      signals,
-      recorder: {
-        log,
-        sources: terminal
-          ? [{ from: master, stream: STREAM.stdout }]
-          : [
-              { from: output, part: 0, stream: STREAM.stdout },
-              { from: errors, part: 0, stream: STREAM.stderr },
-            ],
-      },
-      reason: "carry what is printed to the log, until the container ends",
-      timeout,
-      ...(limits.notices.length > 0 && { notices: limits.notices }),
-      tell: [record, end],
-      cleanup: cleanup(container, details.autoRemove ? forget(directory) : []),
-    },
-  ];
-};
-
-/** Of one that has not started nothing is kept. */
-const forgetAll = ({ details: { name, autoRemove }, directory = "" }: Container): CallStep[] => [
-  ...(name === undefined || autoRemove ? [] : [steps.unlink(`${NAMES}/${name}`)]),
-  ...forget(directory),
-];
-
 const child = (container: Container, host: Host): Step[] => {
-  const { config, limits } = container;
+  const { config, limits, users } = container;
   const { process, linux } = config;
   // Mounts from the first that shows a piece of the host on come last: what is made safe before is not theirs to change.
-  const bind = config.mounts.findIndex(({ type }) => type === "bind");
-  const first = bind < 0 ? config.mounts.length : bind;
+  const volume = config.mounts.findIndex(isVolume);
+  const from = volume < 0 ? config.mounts.length : volume;
+  const attach = (mount: Mount, i: number): CallStep[] =>
+    mount.type === "bind" || (users && isEarly(mount))
+      ? attachVolume(mount, i, host, mount.type === "bind" && (users?.isRoots ?? false))
+      : fileSystem(mount, limits.hierarchies);
   const isHeeded = container.directory !== undefined;
   return [
-    ...(isHeeded
-      ? [
-          steps.duplicate(report, 1, REPORT, {
-            closes: true,
-            undo: failedMark(),
-            reason: "why it cannot be started is told here, not in the container's log",
-          }),
-          { kind: "report", to: REPORT } as const,
-        ]
-      : []),
-    ...steps.dieWithParent(SIG.SIGKILL, supervisor),
-    ...steps.appendIdentity(record, {
-      reason: "whom the next run ends, should the supervisor be killed and this live on",
-    }),
-    steps.setsid({ reason: "signals of the caller's terminal go to the supervisor alone" }),
-    steps.joinKeyring(`_ses.${container.id}`, { reason: "the caller's keys are none of its business" }),
+    ...(isHeeded ? heeded() : []),
+    prepared("child"),
+    ...(users?.wait ?? []),
     ...limits.join,
+    ...(users?.enter ?? []),
+    steps.joinKeyring(`_ses.${container.id}`, { reason: "the caller's keys are none of its business" }),
     ...(hasNamespace(linux, "cgroup")
       ? [
           steps.unshare(CLONE.CLONE_NEWCGROUP, {
@@ -248,29 +138,48 @@ const child = (container: Container, host: Host): Step[] => {
         ]
       : []),
     ...root(container, host),
-    steps.setUmask(0, slot("umask"), { reason: "modes of what is made below are meant as they are written" }),
-    ...config.mounts.slice(0, first).flatMap((mount) => fileSystem(mount, container)),
-    ...devices(linux),
+    steps.setUmask(0, umask, { reason: "modes of what is made below are meant as they are written" }),
+    ...fileSystems(config.mounts.slice(0, from), attach, users === undefined),
+    ...(linux.devices === DEVICES ? [prepared("devices")] : deviceNodes(linux.devices)),
     ...(container.files.length ? [...directories("/etc"), ...container.files.flatMap(ownFile)] : []),
-    ...settings(config),
-    ...(hasNamespace(linux, "network") ? steps.loopbackUp() : []),
-    ...(hasNamespace(linux, "uts") ? [steps.setHostname(config.hostname)] : []),
-    ...protections(linux, host),
-    ...config.mounts
-      .slice(first)
-      .flatMap((mount, i) =>
-        mount.type === "bind" ? attachVolume(mount, first + i, host) : fileSystem(mount, container),
-      ),
-    ...(config.root.readonly ? [remountReadonly("/", mayOpenDevices(container) ? 0 : MS.MS_NODEV)] : []),
+    ...settings(container),
+    ...(hasNamespace(linux, "network") ? [prepared("loopback")] : []),
+    ...(hasNamespace(linux, "uts") ? [steps.setHostname(config.hostname ?? container.id)] : []),
+    ...(linux.maskedPaths === MASKED_PATHS && linux.readonlyPaths === READONLY_PATHS
+      ? [prepared("protections")]
+      : protections(linux, host)),
+    ...config.mounts.slice(from).flatMap((mount, i) => attach(mount, from + i)),
+    ...(config.root.readonly ? [readonlyRoot(container)] : []),
     ...standardInput(container),
     ...process.rlimits.map(({ type, soft, hard }) => steps.limitResource(type, soft, hard)),
+    ...(process.capabilities.bounding === CAPABILITIES
+      ? [prepared("bounding set")]
+      : boundingSet(process.capabilities.bounding)),
     ...identity(container, host),
     ...workingDirectory(process.cwd, config.root.readonly),
-    steps.parentDeathSignal(SIG.SIGKILL, { reason: "again: a change of user has cleared it" }),
-    steps.restoreUmask(slot("umask")),
+    ...(isHeeded ? lastCalls(REPORT + 1) : [prepared("last calls")]),
     ...(container.init ? [] : [steps.restoreSignals(mask)]),
-    steps.closeFrom(isHeeded ? REPORT + 1 : 3, { reason: "no descriptor of the host gets in" }),
     ...confinement(container, host),
     ...(container.init ? behindInit(process, isHeeded) : [become(process)]),
+  ];
+};
+
+/** Those of a container; the usual ones stand at the beginning, and nothing is special about them but in a user namespace. */
+const fileSystems = (
+  mounts: readonly Mount[],
+  attach: (mount: Mount, i: number) => CallStep[],
+  areUsual: boolean,
+): Step[] => {
+  const first = areUsual && MOUNTS.every((mount, i) => mounts[i] === mount) ? MOUNTS.length : 0;
+  const others = mounts.slice(first).flatMap((mount, i) => attach(mount, first + i));
+  return first ? [prepared("file systems"), ...others] : others;
+};
+
+const standardInput = (container: Container): Step[] => {
+  const { config, input, directory } = container;
+  if (config.process.terminal) return steps.openTerminal(pair);
+  return [
+    ...(input ? [] : [prepared("no input")]),
+    ...(directory === undefined ? [] : handsOutput(container)),
   ];
 };

@@ -1,19 +1,24 @@
 // The program of a container: its settings, standard input and working directory, and who starts it.
 
+import { errno } from "../abi/errno.ts";
 import { SIG } from "../abi/flags.ts";
 import { type CallStep, slot } from "../plan/call.ts";
 import { type ExecStep, FAILED, type Step } from "../plan/plan.ts";
 import { programCandidates } from "../plan/program.ts";
 import * as steps from "../plan/steps.ts";
-import type { Config, Process } from "./config.ts";
-import { type Container, errors, mask, output, pair, REPORT, silence } from "./container.ts";
+import type { Process } from "./config.ts";
+import { type Container, mask, REPORT } from "./container.ts";
 import { directories } from "./mounts.ts";
 
 /** What is set by files of /proc, while they can be written. */
-export const settings = ({ process, linux }: Config): CallStep[] => {
+export const settings = ({ config: { process, linux }, users }: Container): CallStep[] => {
   const out: CallStep[] = [];
-  if (process.oomScoreAdj !== undefined)
-    out.push(...steps.writeFile("/proc/self/oom_score_adj", String(process.oomScoreAdj)));
+  if (process.oomScoreAdj !== undefined && !users?.isRoots)
+    out.push(
+      ...steps.writeFile("/proc/self/oom_score_adj", String(process.oomScoreAdj), {
+        hints: { [errno("EACCES")]: "only root may go below what the caller has" },
+      }),
+    );
   for (const name in linux.sysctl)
     out.push(
       ...steps.writeFile(`/proc/sys/${name.replaceAll(".", "/")}`, linux.sysctl[name]!, {
@@ -21,19 +26,6 @@ export const settings = ({ process, linux }: Config): CallStep[] => {
       }),
     );
   return out;
-};
-
-export const standardInput = ({ config, input, directory }: Container): CallStep[] => {
-  const { terminal, user } = config.process;
-  if (terminal) return steps.openTerminal(pair);
-  if (directory === undefined) return input ? [] : steps.readNothing();
-  return [
-    ...(input ? [steps.duplicate(silence, 0, 0)] : steps.readNothing()),
-    steps.duplicate(output, 1, 1, { reason: "what it prints goes to the log" }),
-    steps.duplicate(errors, 1, 2),
-    // Who opens /dev/stdout opens the pipe anew, and is asked for permission as for a file.
-    ...[...(input ? [0] : []), 1, 2].map((fd) => steps.chownOpen(fd, user.uid, user.gid)),
-  ];
 };
 
 /** The last word of a child that has failed, where somebody heeds it. */

@@ -54,8 +54,16 @@ const takeName = (name: string | undefined): CallStep[] => {
 };
 
 /** One that is kept keeps its name as well. */
-export const forgetName = ({ details: { name, detached, autoRemove } }: Container): CallStep[] =>
+const forgetName = ({ details: { name, detached, autoRemove } }: Container): CallStep[] =>
   name === undefined || (detached && !autoRemove) ? [] : [steps.unlink(`${NAMES}/${name}`)];
+
+/** What is left to do when a container has ended. The record goes last: it says what is to be removed. */
+export const cleanup = (container: Container, more: readonly CallStep[] = []): CallStep[] => [
+  ...container.limits.remove,
+  ...forgetName(container),
+  ...more,
+  steps.unlink(`${STATE}/${container.id}`),
+];
 
 /** For whoever started it with `--cidfile`. */
 export const tellId = ({ id, cidfile }: Container): CallStep[] => {

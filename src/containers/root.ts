@@ -1,20 +1,43 @@
 // The root of a container: put together, and changed over to.
 
 import { errno } from "../abi/errno.ts";
-import { MNT, MS } from "../abi/flags.ts";
+import { MNT, MOUNT_ATTR, MS } from "../abi/flags.ts";
 import type { Host } from "../host/host.ts";
+import type { CallStep } from "../plan/call.ts";
 import type { Step } from "../plan/plan.ts";
 import * as steps from "../plan/steps.ts";
 import { type Container, mayOpenDevices } from "./container.ts";
 import { STATE } from "./record.ts";
-import { openVolume } from "./volumes.ts";
+import { openVolumes } from "./volumes.ts";
 
 /** Overlayfs takes colons between layers and commas between options, so those of a path need a backslash. */
 const overlayPath = (path: string): string => path.replace(/[\\:,]/g, (character) => `\\${character}`);
 
+/** `flags`: what it is to be besides not open for devices, where it is not. */
+const restrict = (
+  container: Container,
+  path: string,
+  flags: typeof MS.MS_RDONLY | 0,
+  about: steps.About,
+): CallStep => {
+  const isOpen = mayOpenDevices(container);
+  // The mount of another user namespace's keeps what it is: MS_REMOUNT, which names all flags anew, would be refused.
+  if (container.users)
+    return steps.restrictMount(
+      path,
+      (flags && MOUNT_ATTR.MOUNT_ATTR_RDONLY) | (isOpen ? 0 : MOUNT_ATTR.MOUNT_ATTR_NODEV),
+      about,
+    );
+  const all = MS.MS_REMOUNT | MS.MS_BIND | flags | (isOpen ? 0 : MS.MS_NODEV);
+  return steps.mount({ source: null, target: path, fstype: null, flags: all, data: null }, about);
+};
+
+export const readonlyRoot = (container: Container): CallStep =>
+  restrict(container, "/", MS.MS_RDONLY, { title: "make / read-only" });
+
 /** Puts the root together, opens what is bound in from the host, and changes over. @see pivot_root(2) */
 export const root = (container: Container, host: Host): Step[] => {
-  const { config, lower } = container;
+  const { config, lower, users } = container;
   const overlay = lower.length > 0;
   const { path } = config.root;
   const base = `${STATE}/root`;
@@ -39,11 +62,12 @@ export const root = (container: Container, host: Host): Step[] => {
             target: base,
             fstype: "overlay",
             flags: mayOpenDevices(container) ? 0 : MS.MS_NODEV,
-            data: `lowerdir=${lower.map(overlayPath).join(":")},upperdir=${STATE}/upper,workdir=${STATE}/work`,
+            data: `lowerdir=${lower.map(overlayPath).join(":")},upperdir=${STATE}/upper,workdir=${STATE}/work${users ? ",userxattr" : ""}`,
           },
           {
             reason: `${path} below, unchanged; what is written lands in the layer above`,
             hints: {
+              ...(users && { [errno("EPERM")]: "overlays in user namespaces are there since Linux 5.11" }),
               [errno("ENODEV")]: "the kernel has no overlay: modprobe overlay",
               [errno("EINVAL")]:
                 `${path} is itself an overlay over an overlay, and the kernel stacks two at most`,
@@ -59,16 +83,10 @@ export const root = (container: Container, host: Host): Step[] => {
         ...(mayOpenDevices(container)
           ? []
           : [
-              steps.mount(
-                {
-                  source: null,
-                  target: path,
-                  fstype: null,
-                  flags: MS.MS_REMOUNT | MS.MS_BIND | MS.MS_NODEV,
-                  data: null,
-                },
-                { reason: "device nodes that lie in it open no device", title: `use ${path} as the root` },
-              ),
+              restrict(container, path, 0, {
+                reason: "device nodes that lie in it open no device",
+                title: `use ${path} as the root`,
+              }),
             ]),
       ];
   return [
@@ -76,7 +94,8 @@ export const root = (container: Container, host: Host): Step[] => {
       { source: null, target: "/", fstype: null, flags: MS.MS_REC | MS.MS_PRIVATE, data: null },
       { title: "make the mounts private", reason: "the host sees nothing of the mounts made from here on" },
     ),
-    ...config.mounts.flatMap((mount, i) => (mount.type === "bind" ? openVolume(mount, i, host) : [])),
+    ...(users?.early ?? []),
+    ...(users?.isRoots ? [] : openVolumes(config, host)),
     ...merged,
     steps.chdir(overlay ? base : path),
     steps.pivotRoot(".", ".", { reason: "the new root; the old one lies over it" }),

@@ -18,6 +18,12 @@ const checkProcess = (steps: readonly Step[], before: ReadonlySet<string>, mayRe
       case "call":
         checkCall(step, filled);
         break;
+      case "prepared":
+        for (const call of step.calls()) {
+          if (call.undo) throw new RangeError(`${call.title} is prepared, and has an undo`);
+          checkCall(call, filled);
+        }
+        break;
       case "fork":
         checkProcess(step.child, filled, false);
         filled.add(step.pid.slot);

@@ -169,6 +169,13 @@ export const become = (
 export const keepCapabilities = (about?: About): CallStep =>
   call("prctl", [int(PR.PR_SET_KEEPCAPS, "PR_SET_KEEPCAPS"), int(1)], "prctl", about);
 
+/**
+ * `prctl(PR_SET_DUMPABLE, 1)`: a change of ids gives a process's files in /proc to root; this gives them back.
+ * @see PR_SET_DUMPABLE(2const)
+ */
+export const ownFilesOfProc = (about?: About): CallStep =>
+  call("prctl", [int(PR.PR_SET_DUMPABLE, "PR_SET_DUMPABLE"), int(1)], "prctl", about);
+
 /** `struct __user_cap_data_struct { u32 effective, permitted, inheritable; }` for bits 0 to 31, and again for those above. */
 const CAPS = { buffer: "caps", size: 24 } as const;
 const permitted = (half: 0 | 1): Loaded => ({

@@ -57,11 +57,12 @@ export interface IdentifyStep {
   readonly hint?: string;
 }
 
-/** Fails with `errno` unless a number is what it should be. No call of its own. */
+/** Fails with `errno` unless a number is what it should be, or with `differs` when it is that. No call of its own. */
 export interface ExpectStep {
   readonly kind: "expect";
   readonly found: Loaded;
   readonly value: bigint;
+  readonly differs?: true;
   readonly errno: number;
   /** As a call's: what an error names. */
   readonly title: string;
@@ -158,7 +159,18 @@ export interface Notice {
   readonly hint: string;
 }
 
+/**
+ * Calls that are the same in every plan that has them. Whoever makes machine code of plans may have that of these ready,
+ * by their name; the calls themselves are only made when somebody wants to see them.
+ */
+export interface PreparedStep {
+  readonly kind: "prepared";
+  readonly name: string;
+  readonly calls: () => readonly CallStep[];
+}
+
 export type Step =
+  | PreparedStep
   | CallStep
   | ForkStep
   | ExecStep

@@ -24,6 +24,11 @@ const rows: [string, readonly Step[], string | undefined][] = [
     "go there reads fd, which no step before it fills",
   ],
   ["a step behind the program", [exec, open], "a call step behind exec, which does not come back"],
+  [
+    "prepared calls with something to take back",
+    [{ kind: "prepared", name: "p", calls: () => [{ ...open, undo: read }] }, exec],
+    "open / is prepared, and has an undo",
+  ],
   ["no program", [open], "a process that neither executes a program nor waits for one"],
   [
     "a child without a program",

@@ -3,7 +3,7 @@
 import { errno } from "../../abi/errno.ts";
 import { SIG, signalMask } from "../../abi/flags.ts";
 import type { Variable } from "./ops.ts";
-import { type Lowering, reportAndEnd } from "./lower.ts";
+import { type Lowering, reportAndEnd } from "./calls.ts";
 import { stopSelf } from "./runtime.ts";
 
 const WNOHANG = 1;

@@ -3,7 +3,7 @@
 import { encode } from "../../abi/bytes.ts";
 import { errno } from "../../abi/errno.ts";
 import { FAILED, type HeedStep, STARTED } from "../../plan/plan.ts";
-import { type Lowering, lowerCleanup, slotVariable } from "./lower.ts";
+import { type Lowering, lowerCleanup, slotVariable } from "./calls.ts";
 
 const STDERR = 2;
 const BLOCK = 512;

@@ -23,13 +23,13 @@ export interface Runtime {
   readonly variableBytes: number;
 }
 
-/** Assembles the runtime for both processors. */
-export const assembleRuntime = (): Record<Arch, Runtime> => ({
-  x64: assemble(encodeX64),
-  arm64: assemble(encodeArm64),
+/** Assembles the runtime for both processors, with what `more` adds to it. */
+export const assembleRuntime = (more?: (b: Builder, arch: Arch) => void): Record<Arch, Runtime> => ({
+  x64: assemble(encodeX64, (b) => more?.(b, "x64")),
+  arm64: assemble(encodeArm64, (b) => more?.(b, "arm64")),
 });
 
-const assemble = (encoder: Encoder): Runtime => {
+const assemble = (encoder: Encoder, more: (b: Builder) => void): Runtime => {
   // The code comes first, for its address must be known; the constants' place behind it takes a second pass.
   const write = (
     constants: number,
@@ -41,6 +41,7 @@ const assemble = (encoder: Encoder): Runtime => {
     waitForChild(b);
     endAsChild(b);
     appendRoutines(b);
+    more(b);
     const { bytes, labels } = encoder(b.ops, RUNTIME, {});
     return { code: bytes, labels, b };
   };
@@ -52,11 +53,18 @@ const assemble = (encoder: Encoder): Runtime => {
   bytes.set(constants, size);
   return {
     base64: bytes.toBase64(),
-    labels: Object.fromEntries(Array.from(labels, ([name, offset]) => [name, RUNTIME + offset])),
-    variables: b.variables(),
+    labels: Object.fromEntries(
+      Array.from(labels)
+        .filter(([name]) => !isFresh(name))
+        .map(([name, offset]) => [name, RUNTIME + offset]),
+    ),
+    variables: Object.fromEntries(Object.entries(b.variables()).filter(([name]) => !isFresh(name))),
     variableBytes: b.variableBytes(),
   };
 };
+
+/** Whether a name is one of {@link Builder.fresh}'s, and of use inside only. */
+const isFresh = (name: string): boolean => / \d+$/.test(name);
 
 /**
  * `report`: prints what failed, for the negative error number in `result`. `site` points to the title and its length,

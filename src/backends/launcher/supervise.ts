@@ -6,7 +6,7 @@ import { POLL, SIG, TTY } from "../../abi/flags.ts";
 import type { Slot } from "../../plan/call.ts";
 import type { Notice, Recorder, SuperviseStep } from "../../plan/plan.ts";
 import type { Builder } from "./builder.ts";
-import { type Lowering, lowerCleanup, operand, reportAndEnd, slotVariable } from "./lower.ts";
+import { type Lowering, lowerCleanup, operand, reportAndEnd, slotVariable } from "./calls.ts";
 import type { Operand, Variable } from "./ops.ts";
 import { stopSelf } from "./runtime.ts";
 
@@ -18,8 +18,11 @@ const O_NONBLOCK = 0o4000;
 /** How many times SIGINT, SIGTERM or SIGQUIT must come before a container that takes no notice is killed; docker's number. */
 const PATIENCE = 3;
 
-/** See {@link SuperviseStep}. */
-export const superviseRoutine = (lowering: Lowering, step: SuperviseStep): void => {
+/** Goes on behind the loop when the container has ended, with how in `wait status`. See {@link SuperviseStep}. */
+export const superviseLoop = (
+  lowering: Lowering,
+  step: Pick<SuperviseStep, "pid" | "signals" | "terminal" | "recorder" | "timeout">,
+): void => {
   const { b, plan } = lowering;
   const pid = slotVariable(lowering, step.pid.slot);
   const signals = slotVariable(lowering, step.signals.slot);
@@ -124,10 +127,6 @@ export const superviseRoutine = (lowering: Lowering, step: SuperviseStep): void 
   terminal?.drain(poll, signals);
   terminal?.restore();
   recorder?.drain();
-  for (const notice of step.notices ?? []) lowerNotice(lowering, notice);
-  if (step.tell?.length) tellEnd(lowering, step.tell);
-  lowerCleanup(lowering, step.cleanup);
-  b.jump("end by status");
 };
 
 const STDERR = 2;
@@ -137,7 +136,7 @@ const NEWLINE = 10;
 const ZERO = 48; // "0"
 
 /** See {@link Notice}: goes through the file's lines until one begins with the counter's name and a blank. */
-const lowerNotice = (lowering: Lowering, { read, counts, counter, text, hint }: Notice): void => {
+export const lowerNotice = (lowering: Lowering, { read, counts, counter, text, hint }: Notice): void => {
   const { b, plan } = lowering;
   const [line, compare, skip, found, done] = ["line", "compare", "skip", "found", "done"].map((hint) =>
     b.fresh(hint),
@@ -179,7 +178,7 @@ const MOST = 0xffffffff;
  * Appends to each of the files how the child ended, whether the kernel had killed for want of memory, when, and how many
  * bytes of what was printed the log lacks without saying so.
  */
-const tellEnd = (lowering: Lowering, files: readonly Slot[]): void => {
+export const tellEnd = (lowering: Lowering, files: readonly Slot[]): void => {
   const { b } = lowering;
   const now = b.buffer(16); // struct timespec
   const line = b.buffer(80);
