@@ -6,6 +6,7 @@ export type FlagTable = Readonly<Record<string, number>>;
 /** @see clone(2), unshare(2), namespaces(7) */
 export const CLONE = {
   CLONE_NEWTIME: 0x80,
+  CLONE_PARENT: 0x8000,
   CLONE_NEWNS: 0x20000,
   CLONE_NEWCGROUP: 0x2000000,
   CLONE_NEWUTS: 0x4000000,

@@ -31,6 +31,22 @@ export const planJoin = (host: Host, places: readonly Place[]): CallStep[] => {
  * @see proc_pid_cgroup(5)
  */
 export const planJoinLike = (host: Host, process: number): CallStep[] => {
+  const places = placesOf(host, process);
+  if (places.length === 0)
+    throw new HostError(`the control groups of process ${process} are not mounted here`);
+  // The statuses are libcgroup's.
+  return planJoin(host, places).map(({ status: _, ...step }) => step);
+};
+
+/** The same of those groups alone that are, or are below, one of these directories. */
+export const planJoinBelow = (host: Host, process: number, directories: readonly string[]): CallStep[] => {
+  const places = placesOf(host, process).filter(({ directory }) =>
+    directories.some((it) => directory === it || directory.startsWith(`${it}/`)),
+  );
+  return planJoin(host, places).map(({ status: _, ...step }) => step);
+};
+
+const placesOf = (host: Host, process: number): Place[] => {
   const text = host.read(`/proc/${process}/cgroup`);
   if (text === undefined)
     throw new HostError(`cannot read the control groups of process ${process}`, "there is no such process");
@@ -46,10 +62,7 @@ export const planJoinLike = (host: Host, process: number): CallStep[] => {
     const title = `${controllers || "the group"}:${path}`;
     places.push({ hierarchy, controllers: [], directory: groupDirectory(hierarchy, path), title });
   }
-  if (places.length === 0)
-    throw new HostError(`the control groups of process ${process} are not mounted here`);
-  // The statuses are libcgroup's.
-  return planJoin(host, places).map(({ status: _, ...step }) => step);
+  return places;
 };
 
 /** The tree of a line of /proc/PID/cgroup: the one with its controllers or its name, or of version 2 for none. */

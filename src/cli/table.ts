@@ -43,6 +43,7 @@ export const commands: Readonly<Record<string, Entry>> = {
   lscgroup: { group: "Control groups", load: async () => (await import("../commands/lscgroup.ts")).lscgroup },
   lssubsys: { group: "Control groups", load: async () => (await import("../commands/lssubsys.ts")).lssubsys },
   run: { group: "Containers", load: async () => (await import("../commands/run.ts")).run },
+  exec: { group: "Containers", load: async () => (await import("../commands/exec.ts")).exec },
   logs: { group: "Containers", load: async () => (await import("../commands/logs.ts")).logs },
   stop: { group: "Containers", load: async () => (await import("../commands/stop.ts")).stop },
   kill: { group: "Containers", load: async () => (await import("../commands/stop.ts")).kill },

@@ -17,10 +17,10 @@ import { checkName, type Details, STATE } from "../containers/record.ts";
 import { parseSecurity, type Security, seccompProgram, withoutNodes } from "../containers/security.ts";
 import type { Host } from "../host/host.ts";
 import { randomBytes } from "../sys/random.ts";
-import { writeAll } from "../sys/linux.ts";
 import { storePath } from "../host/store-path.ts";
 import { programCandidates } from "../plan/program.ts";
 import { carryOut, explainOption } from "./carry-out.ts";
+import { wantsTerminal } from "./terminal.ts";
 import { command, type OptionTable, type Values } from "./command.ts";
 
 const NO_PORTS = "the container has no network of its own but loopback, so there is no port to publish";
@@ -324,7 +324,7 @@ export const containerFromOptions = async (
   const kind = host.kind(path);
   if (kind !== "directory")
     throw new HostError(`--rootfs ${path}: ${kind === undefined ? "no such directory" : "not a directory"}`);
-  const tty = wantsTerminal(values, host, name);
+  const tty = wantsTerminal({ ...values, interactive: values.interactive && !values.detach }, host, name);
   const security = parseSecurity(values);
   const config = configFromFlags({ ...values, tty }, security, args, id, host);
   return containerOf(values, config, security, overlay ? [path] : [], id, host);
@@ -365,7 +365,7 @@ const containerFromWords = async (
     { ...image, run },
     choice.operands,
   );
-  const tty = wantsTerminal(values, host, name);
+  const tty = wantsTerminal({ ...values, interactive: values.interactive && !values.detach }, host, name);
   const security = parseSecurity(values);
   const config = configFromFlags({ ...flags, tty }, security, args, id, imageHost(host, image));
   const named = { ...values, image: values.image ?? operands[0] };
@@ -446,10 +446,4 @@ const filesFor = (
       "--rootfs DIR:O leaves them alone",
     );
   return [];
-};
-
-const wantsTerminal = (values: Values<typeof options>, host: Host, name: string): boolean => {
-  if (!values.tty || !values.interactive || values.detach || host.isTerminal(0)) return values.tty;
-  writeAll(2, `${name}: standard input is no terminal: going on without -t\n`);
-  return false;
 };

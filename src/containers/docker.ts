@@ -184,7 +184,7 @@ const parseWorkdir = (workdir = "/"): string => {
 };
 
 /** `name|uid[:group|gid]`, looked up in the root's own files. */
-const parseUser = (
+export const parseUser = (
   text: string | undefined,
   root: string,
   host: Host,
@@ -246,7 +246,7 @@ const environment = (flags: Flags, hostname: string, home: string, host: Host): 
 };
 
 /** `NAME=value` or `NAME` on each line, as they stand there; lines that begin with # are none. @see docker-run(1) */
-const fromFiles = (paths: readonly string[], host: Host): string[] =>
+export const fromFiles = (paths: readonly string[], host: Host): string[] =>
   paths.flatMap((path) => {
     const text = host.read(path);
     if (text === undefined) throw new HostError(`--env-file ${path}: it is not there or cannot be read`);

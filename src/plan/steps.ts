@@ -44,7 +44,7 @@ import {
   valueOf,
 } from "./call.ts";
 import type { Arch, SyscallName } from "../abi/syscalls.ts";
-import type { Notice } from "./plan.ts";
+import type { Notice, Step } from "./plan.ts";
 
 /** What every step may say besides its arguments. */
 export interface About {
@@ -755,6 +755,30 @@ export const readCounts = (pathname: string, reason: string): Pick<Notice, "read
 const dup = (from: Slot, to: number, title: string): CallStep =>
   call("dup3", [valueOf(from), int(to), int(0)], title);
 
+/** `prctl(PR_SET_DUMPABLE, 0)`: only CAP_SYS_PTRACE of the outermost kind sees into this process. @see PR_SET_DUMPABLE(2const) */
+export const hideProcess = (about?: About): CallStep =>
+  call("prctl", [int(PR.PR_SET_DUMPABLE, "PR_SET_DUMPABLE"), int(0)], "prctl", about);
+
+/** `dup3(fd, to, O_CLOEXEC)` into `result`. @see dup(2) */
+export const moveDescriptor = (fd: Arg, to: number, result: Slot, about?: About): CallStep =>
+  call("dup3", [fd, int(to), int(O.O_CLOEXEC, "O_CLOEXEC")], "keep a descriptor", { result, ...about });
+
+/** Reads the line of /proc of process `pid`, and ends unless it is the one that started at `started`. */
+export const identify = (pid: number, started: string, hint: string): Step[] => {
+  const [fd, title] = [slot("stat"), `find process ${pid}`];
+  const stat = { type: "buffer", name: "its line", size: 1024 } as const;
+  return [
+    open(`/proc/${pid}/stat`, O.O_RDONLY | O.O_CLOEXEC, fd, {
+      title,
+      reason: "whether its number is another's by now",
+      hints: { [errno("ENOENT")]: hint },
+    }),
+    call("read", [valueOf(fd), stat, int(stat.size - 1)], title, { hints: { [errno("ESRCH")]: hint } }),
+    close(fd, { title }),
+    { kind: "identify", stat, started, title, hint },
+  ];
+};
+
 /** Standard input becomes /dev/null. */
 export const readNothing = (): CallStep[] => {
   const fd = slot("null");
@@ -895,6 +919,16 @@ export const useTerminal = (): CallStep[] => {
     dup(terminal, 2, title),
   ];
 };
+
+/** Instead of the second half for a process that another is started from: that one takes {@link controlTerminal}. */
+export const standOnTerminal = (): CallStep[] => {
+  const title = "use the terminal";
+  return [dup(terminal, 0, title), dup(terminal, 1, title), dup(terminal, 2, title)];
+};
+
+/** `ioctl(0, TIOCSCTTY, 0)`: standard input becomes the controlling terminal of this session. @see ioctl_tty(2) */
+export const controlTerminal = (): CallStep =>
+  call("ioctl", [int(0), int(TTY.TIOCSCTTY, "TIOCSCTTY"), int(0)], "use the terminal");
 
 /**
  * The supervisor's side of {@link openTerminal}. A child that has failed before it had a terminal has said why, and

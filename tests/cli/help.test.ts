@@ -116,6 +116,8 @@ test("nsk --help lists the commands by group", async () => {
     Containers:
      run             Run a program in a container: namespaces, a root, limits and
                      least privilege, gone when it ends
+     exec            Run another program in a container that runs, confined as the
+                     container's own is
      logs            Show what a container in the background (run -d) has printed:
                      its standard output here, its standard error there
      stop            Ask containers to end, by name or the beginning of the id, and
