@@ -398,6 +398,7 @@ export const S = {
 
 /** How a path is resolved. @see openat2(2) */
 export const RESOLVE = {
+  RESOLVE_NO_XDEV: 1,
   RESOLVE_NO_MAGICLINKS: 2,
   RESOLVE_NO_SYMLINKS: 4,
   RESOLVE_BENEATH: 8,
@@ -411,10 +412,4 @@ export const PROC_SUPER_MAGIC = 0x9fa0;
 export const PER = { PER_LINUX: 0, PER_LINUX32: 8 } as const;
 
 /** @see ioprio_set(2) */
-export const IOPRIO = {
-  IOPRIO_WHO_PROCESS: 1,
-  IOPRIO_CLASS_RT: 1,
-  IOPRIO_CLASS_BE: 2,
-  IOPRIO_CLASS_IDLE: 3,
-  IOPRIO_CLASS_SHIFT: 13,
-} as const;
+export const IOPRIO = { IOPRIO_WHO_PROCESS: 1, IOPRIO_CLASS_SHIFT: 13 } as const;

@@ -51,6 +51,7 @@ export const commands: Readonly<Record<string, Entry>> = {
   rm: { group: "Containers", load: async () => (await import("../commands/rm.ts")).rm },
   inspect: { group: "Containers", load: async () => (await import("../commands/inspect.ts")).inspect },
   stats: { group: "Containers", load: async () => (await import("../commands/stats.ts")).stats },
+  oci: { group: "Containers", load: async () => (await import("../commands/oci/oci.ts")).oci },
   pull: { group: "Images", load: async () => (await import("../commands/pull.ts")).pull },
   images: { group: "Images", load: async () => (await import("../commands/images.ts")).images },
   rmi: { group: "Images", load: async () => (await import("../commands/rmi.ts")).rmi },
@@ -74,4 +75,11 @@ export const findCommand = (name: string): Entry => {
   const near = nearest(name, Object.keys(commands));
   const hint = near.length ? `did you mean ${near.join(" or ")}?` : "try 'nsk --help'";
   throw new UsageError(`'${name}' is not a command of nsk`, hint);
+};
+
+/** The error for a subcommand that is none, which names the nearest. */
+export const unknownSubcommand = (name: string, word: string, known: object): UsageError => {
+  const near = nearest(word, Object.keys(known));
+  const hint = near.length ? `did you mean ${near.join(" or ")}?` : `try 'nsk ${name} --help'`;
+  return new UsageError(`'${word}' is not a command of nsk ${name}`, hint);
 };

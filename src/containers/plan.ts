@@ -2,7 +2,7 @@
 // clean up) and the child's (namespaces, root, mounts, privileges, program).
 
 import { errno } from "../abi/errno.ts";
-import { CLONE } from "../abi/flags.ts";
+import { CLONE, SIG } from "../abi/flags.ts";
 import type { Host } from "../host/host.ts";
 import type { CallStep } from "../plan/call.ts";
 import type { ForkStep, Plan, Step } from "../plan/plan.ts";
@@ -128,7 +128,8 @@ const child = (container: Container, host: Host): Step[] => {
     prepared("child"),
     ...(users?.wait ?? []),
     ...limits.join,
-    ...(users?.enter ?? []),
+    // The change of ids has cleared it.
+    ...(users ? [...users.enter, ...steps.dieWithParent(SIG.SIGKILL, supervisor)] : []),
     steps.joinKeyring(`_ses.${container.id}`, { reason: "the caller's keys are none of its business" }),
     ...(hasNamespace(linux, "cgroup")
       ? [

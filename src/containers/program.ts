@@ -21,7 +21,7 @@ export const settings = ({ config: { process, linux }, users }: Container): Call
     );
   for (const name in linux.sysctl)
     out.push(
-      ...steps.writeFile(`/proc/sys/${name.replaceAll(".", "/")}`, linux.sysctl[name]!, {
+      ...steps.writeFile(`/proc/sys/${sysctlPath(name)}`, linux.sysctl[name]!, {
         title: `set ${name}`,
       }),
     );
@@ -30,6 +30,9 @@ export const settings = ({ config: { process, linux }, users }: Container): Call
 
 /** The last word of a child that has failed, where somebody heeds it. */
 export const failedMark = (): CallStep => steps.tell(REPORT, FAILED);
+
+/** A slash in a name stands for a dot in a part of it, such as a device's name. @see sysctl(8) */
+const sysctlPath = (name: string): string => name.replace(/[./]/g, (it) => (it === "." ? "/" : "."));
 
 export const workingDirectory = (cwd: string, readonlyRoot: boolean): CallStep[] => [
   ...(cwd === "/" || readonlyRoot ? [] : directories(cwd)),
@@ -85,5 +88,5 @@ export const behindInit = (process: Process, isHeeded: boolean): Step[] => {
   ];
 };
 
-const variable = (env: readonly string[], name: string): string | undefined =>
+export const variable = (env: readonly string[], name: string): string | undefined =>
   env.find((word) => word.startsWith(`${name}=`))?.slice(name.length + 1);

@@ -2,7 +2,7 @@
 // stands for what the kernel does not make in one. Loaded for such containers alone.
 
 import { HostError } from "../abi/errors.ts";
-import { MNT, RLIMIT, SIG } from "../abi/flags.ts";
+import { MNT, RLIMIT } from "../abi/flags.ts";
 import type { Host } from "../host/host.ts";
 import { mapSteps } from "../namespaces/helper.ts";
 import type { IdRange, Sort } from "../namespaces/id-maps.ts";
@@ -21,7 +21,6 @@ import {
   type Mount,
   type Process,
 } from "./config.ts";
-import { supervisor } from "./container.ts";
 import { parseMountOptions } from "./mount-options.ts";
 import { STATE } from "./record.ts";
 import { volumeSlot } from "./volumes.ts";
@@ -91,7 +90,6 @@ export const planUserNamespace = (config: Config, host: Host): UserNamespacePlan
       steps.setgid(0, { reason: "root of the new user namespace, whoever that is outside" }),
       steps.setuid(0),
       enter.ownFilesOfProc({ reason: "the change has given this process's files in /proc to root outside" }),
-      ...steps.dieWithParent(SIG.SIGKILL, supervisor),
     ],
     early: openFileSystems(config),
     setsGroups: !deniesGroups,

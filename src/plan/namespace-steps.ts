@@ -34,10 +34,11 @@ const STAT = {
   ino: { offset: { x64: 8, arm64: 8 }, size: 8 },
   uid: { offset: { x64: 28, arm64: 24 }, size: 4 },
   gid: { offset: { x64: 32, arm64: 28 }, size: 4 },
+  rdev: { offset: { x64: 40, arm64: 32 }, size: 8 },
 } as const;
 
 /** One field of what {@link status} put into the buffer `name`. */
-export const statusField = (name: string, field: "ino" | "uid" | "gid"): Loaded => ({
+export const statusField = (name: string, field: "ino" | "uid" | "gid" | "rdev"): Loaded => ({
   buffer: name,
   ...STAT[field],
   text: `${name}.st_${field}`,
@@ -124,6 +125,17 @@ export const giveWord = (pair: Slot, reason: string): CallStep =>
     reason,
   });
 
+/** Wait until {@link endWait}, or until the other process has ended. */
+export const awaitEnd = (pair: Slot): CallStep[] => [
+  call("close", [partOf(pair, 1)], "close"),
+  call("read", [partOf(pair, 0), { type: "buffer", name: "word", size: 8 }, int(1)], "read"),
+];
+
+export const endWait = (pair: Slot): CallStep[] => [
+  call("close", [partOf(pair, 1)], "close"),
+  call("close", [partOf(pair, 0)], "close"),
+];
+
 /** `getpid()` into `result`. @see getpid(2) */
 export const ownId = (result: Slot, about?: About): CallStep =>
   call("getpid", [], "getpid", { result, ...about });
@@ -155,6 +167,13 @@ export const writeComposed = (
     call("close", [valueOf(fd)], title),
   ];
 };
+
+/** `openat(AT_FDCWD, pathname, O_RDONLY|O_CLOEXEC)` into `result`, for a path that only the run knows. @see open(2) */
+export const openComposed = (path: Text, result: Slot, title: string, about?: About): CallStep =>
+  call("openat", [int(-100, "AT_FDCWD"), text(...path), flags(O.O_RDONLY | O.O_CLOEXEC, O)], title, {
+    result,
+    ...about,
+  });
 
 /** `execve(path, argv, environ)` with words that only the run knows. @see execve(2) */
 export const become = (

@@ -873,7 +873,8 @@ export const socketPair = (result: Slot, about?: About): CallStep =>
  */
 export const openTerminal = (pair: Slot): CallStep[] => [...newTerminal(partOf(pair, 1)), ...useTerminal()];
 
-const terminal = slot("tty");
+/** The side of a new terminal that programs use. */
+export const terminal = slot("tty");
 
 /** The first half of {@link openTerminal}; `supervisor` is the socket that whoever takes the master listens at. */
 export const newTerminal = (supervisor: Arg): CallStep[] => {
