@@ -193,6 +193,15 @@ export const explainLines = (steps: readonly Step[], depth = 0): Line[] =>
                 },
               ]
             : []),
+          ...(step.sweep === undefined
+            ? []
+            : [
+                {
+                  depth,
+                  text: `all processes in ${step.sweep} are killed, until there are none`,
+                  heading: true,
+                },
+              ]),
           ...notices(step.notices ?? [], depth),
           ...tellings(step.tell ?? [], depth),
           ...cleanup(step.cleanup, depth),

@@ -35,7 +35,10 @@ const inspected = (it: Known, host: Host): object => {
   const end = it.state === "running" ? undefined : it.end;
   const { resources } = linux;
   const { cpu = {}, memory = {} } = resources;
-  const mode = (type: NamespaceType, own: string): string => (hasNamespace(linux, type) ? own : "host");
+  const mode = (type: NamespaceType, own: string): string => {
+    const path = linux.namespaces.find((namespace) => namespace.type === type)?.path;
+    return path ?? (hasNamespace(linux, type) ? own : "host");
+  };
   return {
     Id: it.id,
     Created: it.created,
@@ -70,7 +73,7 @@ const inspected = (it: Known, host: Host): object => {
       AutoRemove: it.autoRemove,
       NetworkMode: mode("network", "none"),
       PidMode: mode("pid", ""),
-      IpcMode: mode("ipc", "private"),
+      IpcMode: it.ipc || "private",
       UTSMode: mode("uts", ""),
       ReadonlyRootfs: root.readonly,
       CpuShares: cpu.shares ?? 0,

@@ -5,10 +5,10 @@ import { parseSignal } from "../abi/flags.ts";
 import { assemblePrepared } from "../backends/launcher/prepared.ts" with { type: "macro" };
 import { removeLeftovers } from "../backends/leftovers.ts";
 import { planLimits } from "../cgroups/limits.ts";
-import { type Config, hasNamespace, type OwnFile } from "../containers/config.ts";
+import { type Config, hasNamespace, hasNewNamespace, type OwnFile } from "../containers/config.ts";
 import { wholeNumber } from "../containers/docker-limits.ts";
 import { ownFiles } from "../containers/docker-files.ts";
-import { configFromFlags, parseRootfs } from "../containers/docker.ts";
+import { configFromFlags, type Joined, parseRootfs } from "../containers/docker.ts";
 import type { Container } from "../containers/container.ts";
 import { keptPath } from "../containers/kept-files.ts";
 import { planContainer } from "../containers/plan.ts";
@@ -18,6 +18,7 @@ import { parseSecurity, type Security, seccompProgram, withoutNodes } from "../c
 import type { Host } from "../host/host.ts";
 import { randomBytes } from "../sys/random.ts";
 import { storePath } from "../host/store-path.ts";
+import type { Step } from "../plan/plan.ts";
 import { programCandidates } from "../plan/program.ts";
 import { carryOut, explainOption } from "./carry-out.ts";
 import { wantsTerminal } from "./terminal.ts";
@@ -31,7 +32,6 @@ const refused = {
   publishAll: ["--publish-all", NO_PORTS],
   restart: ["--restart", "nobody watches over a container but the nsk that waits for it"],
   healthCmd: ["--health-cmd", "there are no health checks"],
-  pid: ["--pid", "a container has process ids of its own"],
 } as const;
 
 const refusedOptions = {
@@ -45,7 +45,6 @@ const refusedOptions = {
   publishAll: { type: "boolean", alias: "P", description: "refused: no ports" },
   restart: { type: "string", valueHint: "policy", description: "refused: nothing is started again" },
   healthCmd: { type: "string", valueHint: "command", description: "refused: no health checks" },
-  pid: { type: "string", valueHint: "mode", description: "refused: its process ids are its own" },
 } as const satisfies OptionTable;
 
 const refuse = (values: Values<typeof options>): void => {
@@ -176,15 +175,20 @@ const options = {
   network: {
     type: "string",
     alias: "net",
-    valueHint: "none|host",
-    description: "loopback only (the default), or the host's",
+    valueHint: "none|host|container:NAME",
+    description: "loopback only (the default), the host's, or another container's",
   },
   ipc: {
     type: "string",
-    valueHint: "private|none|host",
-    description: "System V IPC, message queues and /dev/shm",
+    valueHint: "private|shareable|none|host|container:NAME",
+    description: "System V IPC, message queues and /dev/shm: its own, or those of one that is shareable",
   },
-  uts: { type: "string", valueHint: "private|host", description: "the host name" },
+  pid: {
+    type: "string",
+    valueHint: "private|host|container:NAME",
+    description: "process ids: its own, the host's, or another container's",
+  },
+  uts: { type: "string", valueHint: "private|host|container:NAME", description: "the host name" },
   userns: {
     type: "string",
     valueHint: "host",
@@ -307,6 +311,18 @@ const refuseWithoutPrivilege = (host: Host): void => {
   );
 };
 
+/** Loaded only where something is to be shared with another container, which is not what most want. */
+const sharedBy = async (values: Values<typeof options>, host: Host): Promise<Shared> =>
+  sharesWith(values) ? (await import("./run-shared.ts")).shareWith(values, host) : {};
+
+interface Shared {
+  readonly joined?: Joined;
+  readonly joins?: readonly Step[];
+}
+
+const sharesWith = ({ pid, uts, ipc, network }: Values<typeof options>): boolean =>
+  [pid, uts, ipc, network].some((value) => value?.startsWith("container:"));
+
 const newId = (): string => randomBytes(6).toHex();
 
 /** What to run and in what, from the options. */
@@ -326,8 +342,9 @@ export const containerFromOptions = async (
     throw new HostError(`--rootfs ${path}: ${kind === undefined ? "no such directory" : "not a directory"}`);
   const tty = wantsTerminal({ ...values, interactive: values.interactive && !values.detach }, host, name);
   const security = parseSecurity(values);
-  const config = configFromFlags({ ...values, tty }, security, args, id, host);
-  return containerOf(values, config, security, overlay ? [path] : [], id, host);
+  const shared = await sharedBy(values, host);
+  const config = configFromFlags({ ...values, ...shared, tty }, security, args, id, host);
+  return containerOf({ ...values, ...shared }, config, security, overlay ? [path] : [], id, host);
 };
 
 /**
@@ -367,13 +384,14 @@ const containerFromWords = async (
   );
   const tty = wantsTerminal({ ...values, interactive: values.interactive && !values.detach }, host, name);
   const security = parseSecurity(values);
-  const config = configFromFlags({ ...flags, tty }, security, args, id, imageHost(host, image));
-  const named = { ...values, image: values.image ?? operands[0] };
+  const shared = await sharedBy(values, host);
+  const config = configFromFlags({ ...flags, ...shared, tty }, security, args, id, imageHost(host, image));
+  const named = { ...values, ...shared, image: values.image ?? operands[0] };
   return containerOf(named, config, security, image.layers, id, host);
 };
 
 const containerOf = async (
-  values: Values<typeof options>,
+  values: Values<typeof options> & Shared,
   config: Config,
   security: Security,
   lower: readonly string[],
@@ -383,6 +401,11 @@ const containerOf = async (
   const { detach } = values;
   const { resources } = config.linux;
   const limits = planLimits(host, id, detach ? { ...resources, counted: true } : resources);
+  if (!hasNewNamespace(config.linux, "pid") && limits.groups.length === 0)
+    throw new HostError(
+      `--pid ${values.pid}: without control groups nobody could tell which processes are the container's`,
+      "nsk doctor says what is in their way",
+    );
   const filter = await seccompProgram(security, host);
   const held = limits.filtersDevices || values.privileged ? config : withoutNodes(config, values);
   return {
@@ -396,8 +419,9 @@ const containerOf = async (
     cidfile: values.cidfile,
     filter,
     limits,
+    joins: values.joins,
     timeout: wholeNumber("--timeout", values.timeout, 0) || undefined,
-    directory: detach ? `${keptPath(host)}/${id}` : undefined,
+    kept: detach ? `${keptPath(host)}/${id}` : undefined,
   };
 };
 
@@ -407,7 +431,7 @@ const detailsFrom = (
   config: Config,
   filter: Uint8Array | undefined,
 ): Details => {
-  const { name, label, stopSignal, stopTimeout, image, detach, rm, interactive } = values;
+  const { name, label, stopSignal, stopTimeout, image, detach, rm, interactive, ipc } = values;
   const signal = stopSignal === undefined ? undefined : parseSignal(stopSignal);
   if (stopSignal !== undefined && signal === undefined) throw new UsageError(`invalid signal: ${stopSignal}`);
   return {
@@ -420,6 +444,7 @@ const detailsFrom = (
     created: new Date().toISOString(),
     detached: detach,
     autoRemove: rm,
+    ipc,
     interactive,
     config,
     filter: filter?.toBase64(),

@@ -26,7 +26,7 @@ import { STREAM } from "./log.ts";
 import { prepared } from "./prepared.ts";
 import { failedMark } from "./program.ts";
 import { NAMES } from "./record.ts";
-import { cleanup, openRecord, tellId } from "./record-steps.ts";
+import { cleanup, openRecord, sweep, tellId } from "./record-steps.ts";
 
 /** What the supervisor holds of the host's tree for the child. */
 interface Held {
@@ -55,7 +55,7 @@ export const background = (container: Container, start: ForkStep, volumes: Held)
 };
 
 const supervise = (container: Container, started: Slot, start: ForkStep, volumes: Held): Step[] => {
-  const { limits, input, users, timeout, directory = "", details } = container;
+  const { limits, input, users, timeout, kept = "", details } = container;
   const { terminal } = container.config.process;
   const nothing = slot("nothing");
   return [
@@ -75,6 +75,7 @@ const supervise = (container: Container, started: Slot, start: ForkStep, volumes
       : []),
     ...(users?.isRoots && !terminal ? giveOutput(container) : []),
     ...volumes.open,
+    ...(container.joins ?? []),
     ...(users?.prepare ?? []),
     start,
     ...volumes.close,
@@ -113,15 +114,16 @@ const supervise = (container: Container, started: Slot, start: ForkStep, volumes
       timeout,
       ...(limits.notices.length > 0 && { notices: limits.notices }),
       tell: [record, end],
-      cleanup: cleanup(container, details.autoRemove ? forget(directory) : []),
+      ...sweep(container),
+      cleanup: cleanup(container, details.autoRemove ? forget(kept) : []),
     },
   ];
 };
 
 /** Of one that has not started nothing is kept. */
-const forgetAll = ({ details: { name, autoRemove }, directory = "" }: Container): CallStep[] => [
+const forgetAll = ({ details: { name, autoRemove }, kept = "" }: Container): CallStep[] => [
   ...(name === undefined || autoRemove ? [] : [steps.unlink(`${NAMES}/${name}`)]),
-  ...forget(directory),
+  ...forget(kept),
 ];
 
 /** The child's first steps: why it cannot be started is told to the supervisor. */

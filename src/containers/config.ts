@@ -97,6 +97,8 @@ export interface Mount {
   /** Owners inside are others than on the disk. @see mount_setattr(2), "ID-mapped mounts" */
   readonly uidMappings?: readonly IdMapping[] | undefined;
   readonly gidMappings?: readonly IdMapping[] | undefined;
+  /** Not the spec's: the source is one of another container's mounts, whose first process is held by the slot of this name. */
+  readonly of?: string | undefined;
   /** Not the spec's: it is the kernel's, and stands for what a user namespace has not of its own. */
   readonly standsIn?: boolean | undefined;
 }
@@ -174,6 +176,10 @@ export interface Namespace {
 /** Whether the container's namespace of a kind is another than the caller's. */
 export const hasNamespace = ({ namespaces }: Linux, type: NamespaceType): boolean =>
   namespaces.some((namespace) => namespace.type === type);
+
+/** Whether it is a new one, and not another container's. */
+export const hasNewNamespace = ({ namespaces }: Linux, type: NamespaceType): boolean =>
+  namespaces.some((namespace) => namespace.type === type && namespace.path === undefined);
 
 /** Which system calls programs may make. @see seccomp(2) */
 export interface Seccomp {

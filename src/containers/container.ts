@@ -2,6 +2,7 @@
 
 import type { LimitsPlan } from "../cgroups/limits.ts";
 import { slot } from "../plan/call.ts";
+import type { Step } from "../plan/plan.ts";
 import type { Config, OwnFile } from "./config.ts";
 import type { Details } from "./record.ts";
 import type { UserNamespacePlan } from "./user-namespace.ts";
@@ -33,7 +34,9 @@ export interface Container {
   /** Seconds until it is killed. */
   readonly timeout?: number | undefined;
   /** Where its log and what is known of it are, when nobody waits for it; see kept.ts. */
-  readonly directory?: string | undefined;
+  readonly kept?: string | undefined;
+  /** Enters namespaces of other containers: those of its config that have a path. */
+  readonly joins?: readonly Step[] | undefined;
   /** Its user namespace, when it has one of its own; its config is then one withoutPrivilege(). */
   readonly users?: UserNamespacePlan | undefined;
 }

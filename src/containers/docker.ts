@@ -3,7 +3,7 @@
 import { HostError, UsageError } from "../abi/errors.ts";
 import { parseGroup, parseId, parsePasswd } from "../host/accounts.ts";
 import type { Host } from "../host/host.ts";
-import type { Config, Device, Mount, NamespaceType, Process } from "./config.ts";
+import type { Config, Device, Mount, Namespace, NamespaceType, Process } from "./config.ts";
 import { CGROUP_MOUNT, DEVICES, MASKED_PATHS, MOUNTS, READONLY_PATHS } from "./defaults.ts";
 import { type LimitFlags, parseBytes, parseResources, parseUlimits, wholeNumber } from "./docker-limits.ts";
 import { allDevices, type MountFlags, parseDevice, parseMounts } from "./docker-mounts.ts";
@@ -30,7 +30,25 @@ export interface Flags extends LimitFlags, MountFlags {
   readonly userns?: string | undefined;
   readonly tty: boolean;
   readonly network?: string | undefined;
+  readonly pid?: string | undefined;
+  /** The containers that the options above name with `container:`. */
+  readonly joined?: Joined | undefined;
 }
+
+/** Of other containers: the files of namespaces to be shared, and what comes with them. */
+export type Joined = Readonly<
+  Partial<
+    Record<
+      NamespaceType,
+      {
+        readonly pid: number;
+        /** The name of the slot that holds its first process. */
+        readonly held: string;
+        readonly hostname: string;
+      }
+    >
+  >
+>;
 
 /** A config for `args`. Throws {@link UsageError} for a value that makes no sense. */
 export const configFromFlags = (
@@ -40,10 +58,8 @@ export const configFromFlags = (
   id: string,
   host: Host,
 ): Config => {
-  const network = flags.network ?? "none";
-  if (network !== "none" && network !== "host")
-    throw new UsageError(`--network ${network}: nsk run has none (loopback only) and host`);
-  const own = parseNamespaces(flags, network);
+  const namespaces = parseNamespaces(flags);
+  const own = namespaces.filter(({ path }) => path === undefined).map(({ type }) => type);
   const { path } = parseRootfs(flags.rootfs);
   const user = parseUser(flags.user, path, host);
   const extra = parseGroups(flags.groupAdd, path, host);
@@ -69,7 +85,7 @@ export const configFromFlags = (
     hostname,
     mounts: [...ownMounts(flags, own), ...parseMounts(flags)],
     linux: {
-      namespaces: own.map((type) => ({ type })),
+      namespaces,
       resources: parseResources(
         flags,
         devices.map(({ rule }) => rule),
@@ -95,7 +111,7 @@ const devicesOf = (...more: readonly (readonly Device[])[]): readonly Device[] =
 };
 
 /** The file systems that a container has of its own; those of the host's IPC namespace are the host's. */
-const ownMounts = ({ privileged, shmSize, ipc }: Flags, own: readonly NamespaceType[]): Mount[] => {
+const ownMounts = ({ privileged, shmSize, ipc, joined }: Flags, own: readonly NamespaceType[]): Mount[] => {
   const size = shmSize === undefined ? undefined : parseBytes("--shm-size", shmSize);
   const isOwn = own.includes("ipc");
   const mounts: Mount[] = [];
@@ -109,14 +125,17 @@ const ownMounts = ({ privileged, shmSize, ipc }: Flags, own: readonly NamespaceT
   }
   mounts.push(privileged ? writable(CGROUP_MOUNT) : CGROUP_MOUNT);
   // A message queue's file system shows the namespace that it is mounted in, so that needs no more.
-  if (!isOwn) mounts.push({ destination: "/dev/shm", source: "/dev/shm", type: "bind", options: ["rbind"] });
+  const of = joined?.ipc?.held;
+  if (!isOwn)
+    mounts.push({ destination: "/dev/shm", source: "/dev/shm", type: "bind", options: ["rbind"], of });
   return mounts;
 };
 
 const parseHostname = (flags: Flags, id: string, own: readonly NamespaceType[], host: Host): string => {
   if (!own.includes("uts")) {
     if (flags.hostname !== undefined)
-      throw new UsageError("--hostname and --uts host: the host's name would be changed");
+      throw new UsageError(`--hostname and --uts ${flags.uts}: another's name would be changed`);
+    if (flags.joined?.uts) return flags.joined.uts.hostname;
     return host.read("/proc/sys/kernel/hostname")?.trim() || id;
   }
   const hostname = flags.hostname ?? id;
@@ -149,22 +168,33 @@ const writable = (mount: Mount): Mount => ({
   options: mount.options.filter((option) => option !== "ro"),
 });
 
-/** A namespace that is shared with the host is none of its own. */
-const parseNamespaces = ({ ipc, uts, userns }: Flags, network: "none" | "host"): readonly NamespaceType[] => {
-  const own: NamespaceType[] = ["mount", "pid"];
-  const check = (option: string, value: string | undefined, known: readonly string[]): void => {
-    if (value !== undefined && !known.includes(value))
-      throw new UsageError(`--${option} ${value}: nsk run has ${known.filter(Boolean).join(" and ")}`);
-  };
-  check("uts", uts, ["", "private", "host"]);
-  check("ipc", ipc, ["", "private", "shareable", "none", "host"]);
-  check("userns", userns, ["", "host"]);
-  if (uts !== "host") own.push("uts");
-  if (ipc !== "host") own.push("ipc");
-  if (network !== "host") own.push("network");
-  own.push("cgroup");
-  return own;
+/** A namespace that is shared with the host is none of its own, one of another container has a path. */
+const parseNamespaces = (flags: Flags): Namespace[] => {
+  const { userns, joined = {} } = flags;
+  if (userns !== undefined && !["", "host"].includes(userns))
+    throw new UsageError(`--userns ${userns}: nsk run has host`);
+  const namespaces: Namespace[] = [{ type: "mount" }];
+  for (const { option, type, file, words } of SHARED) {
+    const value = flags[option];
+    const other = joined[type];
+    if (other) namespaces.push({ type, path: `/proc/${other.pid}/ns/${file}` });
+    else if (value !== undefined && value !== "host" && !(words as readonly string[]).includes(value))
+      throw new UsageError(
+        `--${option} ${value}: nsk run has ${[...words, "host", "container:NAME"].filter(Boolean).join(", ")}`,
+      );
+    else if (value !== "host") namespaces.push({ type });
+  }
+  namespaces.push({ type: "cgroup" });
+  return namespaces;
 };
+
+/** Namespaces that may be another's, by their options and files, and the words for new ones. */
+export const SHARED = [
+  { option: "pid", type: "pid", file: "pid", words: ["", "private"] },
+  { option: "uts", type: "uts", file: "uts", words: ["", "private"] },
+  { option: "ipc", type: "ipc", file: "ipc", words: ["", "private", "shareable", "none"] },
+  { option: "network", type: "network", file: "net", words: ["none"] },
+] as const;
 
 /** `DIR` is used as it is, `DIR:O` below a throwaway layer (podman's notation), and no rootfs is `/:O`. */
 export const parseRootfs = (rootfs: string | undefined): { path: string; overlay: boolean } => {

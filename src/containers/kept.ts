@@ -15,7 +15,7 @@ export const log = slot("log");
 export const end = slot("end");
 
 /** Makes the directory and opens what the supervisor writes to. */
-export const keep = ({ directory, details }: Container): CallStep[] => {
+export const keep = ({ kept: directory, details }: Container): CallStep[] => {
   if (directory === undefined) return [];
   const [above, store] = [parentOf(directory), parentOf(parentOf(directory))];
   const file = slot("details");

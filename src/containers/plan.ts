@@ -7,7 +7,7 @@ import type { Host } from "../host/host.ts";
 import type { CallStep } from "../plan/call.ts";
 import type { ForkStep, Plan, Step } from "../plan/plan.ts";
 import * as steps from "../plan/steps.ts";
-import { hasNamespace, isEarly, isVolume, type Mount } from "./config.ts";
+import { hasNamespace, hasNewNamespace, isEarly, isVolume, type Mount } from "./config.ts";
 import { alarm, background, handsOutput, heeded, openPair } from "./background.ts";
 import {
   type Container,
@@ -27,7 +27,7 @@ import { directories, fileSystem, ownFile } from "./mounts.ts";
 import { lastCalls, prepared } from "./prepared.ts";
 import { boundingSet, confinement, identity } from "./privileges.ts";
 import { become, behindInit, settings, workingDirectory } from "./program.ts";
-import { cleanup, openRecord, tellId } from "./record-steps.ts";
+import { cleanup, openRecord, sweep, tellId } from "./record-steps.ts";
 import { readonlyRoot, root } from "./root.ts";
 import { attachVolume, closeVolumes, openVolumes } from "./volumes.ts";
 
@@ -48,7 +48,7 @@ export const planContainer = (name: string, container: Container, host: Host): P
   // Not only the program: a directory of the caller's would be a way out for `-w /proc/self/fd/N` (CVE-2024-21626).
   descriptors: "standard",
   steps:
-    container.directory === undefined
+    container.kept === undefined
       ? attached(container, host)
       : background(container, start(container, host), volumesHeld(container, host)),
 });
@@ -57,7 +57,7 @@ export const planContainer = (name: string, container: Container, host: Host): P
 const start = (container: Container, host: Host): ForkStep => {
   const { config, users } = container;
   // The cgroup namespace is made later, once the child is in its groups: they are to be its root.
-  const kinds = config.linux.namespaces.filter(({ type }) => type !== "cgroup");
+  const kinds = config.linux.namespaces.filter(({ type, path }) => type !== "cgroup" && path === undefined);
   return {
     kind: "fork",
     flags: kinds.reduce((flags, { type }) => flags | NAMESPACE_FLAGS[type], 0),
@@ -90,6 +90,7 @@ const attached = (container: Container, host: Host): Step[] => {
     ...steps.openSelf(supervisor),
     ...(terminal ? [openPair()] : []),
     ...volumes.open,
+    ...(container.joins ?? []),
     ...(users?.prepare ?? []),
     start(container, host),
     ...volumes.close,
@@ -107,6 +108,7 @@ const attached = (container: Container, host: Host): Step[] => {
       timeout,
       ...(limits.notices.length > 0 && { notices: limits.notices }),
       tell: [record],
+      ...sweep(container),
       cleanup: cleanup(container),
     },
   ];
@@ -122,7 +124,7 @@ const child = (container: Container, host: Host): Step[] => {
     mount.type === "bind" || (users && isEarly(mount))
       ? attachVolume(mount, i, host, mount.type === "bind" && (users?.isRoots ?? false))
       : fileSystem(mount, limits.hierarchies);
-  const isHeeded = container.directory !== undefined;
+  const isHeeded = container.kept !== undefined;
   return [
     ...(isHeeded ? heeded() : []),
     prepared("child"),
@@ -144,8 +146,8 @@ const child = (container: Container, host: Host): Step[] => {
     ...(linux.devices === DEVICES ? [prepared("devices")] : deviceNodes(linux.devices)),
     ...(container.files.length ? [...directories("/etc"), ...container.files.flatMap(ownFile)] : []),
     ...settings(container),
-    ...(hasNamespace(linux, "network") ? [prepared("loopback")] : []),
-    ...(hasNamespace(linux, "uts") ? [steps.setHostname(config.hostname ?? container.id)] : []),
+    ...(hasNewNamespace(linux, "network") ? [prepared("loopback")] : []),
+    ...(hasNewNamespace(linux, "uts") ? [steps.setHostname(config.hostname ?? container.id)] : []),
     ...(linux.maskedPaths === MASKED_PATHS && linux.readonlyPaths === READONLY_PATHS
       ? [prepared("protections")]
       : protections(linux, host)),
@@ -177,10 +179,7 @@ const fileSystems = (
 };
 
 const standardInput = (container: Container): Step[] => {
-  const { config, input, directory } = container;
+  const { config, input, kept } = container;
   if (config.process.terminal) return steps.openTerminal(pair);
-  return [
-    ...(input ? [] : [prepared("no input")]),
-    ...(directory === undefined ? [] : handsOutput(container)),
-  ];
+  return [...(input ? [] : [prepared("no input")]), ...(kept === undefined ? [] : handsOutput(container))];
 };

@@ -4,6 +4,7 @@ import { errno } from "../abi/errno.ts";
 import { O } from "../abi/flags.ts";
 import { type CallStep, slot } from "../plan/call.ts";
 import * as steps from "../plan/steps.ts";
+import { hasNewNamespace } from "./config.ts";
 import { type Container, record } from "./container.ts";
 import { detailsText, NAMES, STATE } from "./record.ts";
 
@@ -64,6 +65,14 @@ export const cleanup = (container: Container, more: readonly CallStep[] = []): C
   ...more,
   steps.unlink(`${STATE}/${container.id}`),
 ];
+
+/** A container whose first process is no namespace's first leaves others behind, in its groups. */
+export const sweep = ({ config, limits }: Container): { sweep?: string } => {
+  const [group] = limits.groups;
+  return hasNewNamespace(config.linux, "pid") || group === undefined
+    ? {}
+    : { sweep: `${group}/cgroup.procs` };
+};
 
 /** For whoever started it with `--cidfile`. */
 export const tellId = ({ id, cidfile }: Container): CallStep[] => {

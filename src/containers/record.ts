@@ -28,6 +28,8 @@ export interface Details {
   readonly detached: boolean;
   readonly autoRemove: boolean;
   readonly interactive: boolean;
+  /** docker's word for its IPC namespace. */
+  readonly ipc?: string | undefined;
   /** What it is, and what another program that is started in it gets. */
   readonly config: Config;
   /** The filter on its system calls in base64. */

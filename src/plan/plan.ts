@@ -110,6 +110,8 @@ export interface SuperviseStep {
   readonly timeout?: number | undefined;
   /** Open files that a line `ended STATUS KILLS SECONDS NANOSECONDS LOST` is appended to: see {@link parseEnd}. */
   readonly tell?: readonly Slot[];
+  /** A file of process ids: when the child is gone all of these are killed, until there are none. */
+  readonly sweep?: string;
   /** Looked at when the child is gone, before the cleanup. */
   readonly notices?: readonly Notice[];
   readonly cleanup: readonly CallStep[];

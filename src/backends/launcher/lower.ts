@@ -42,6 +42,7 @@ import { OUTCOME, preparedLabel, superviseLabel } from "./prepared-labels.ts";
 // At build time, so that a start of nsk finds it ready.
 import type { Runtime } from "./runtime.ts";
 import { assembleRuntime } from "./runtime.ts" with { type: "macro" };
+import { sweepRoutine } from "./sweep.ts";
 import { lowerNotice, superviseLoop, tellEnd } from "./supervise.ts";
 import { encodeX64 } from "./x64.ts";
 
@@ -289,6 +290,7 @@ const lowerSupervise = (lowering: Lowering, step: SuperviseStep): void => {
   const routine = superviseLabel(step);
   if (routines[routine] === undefined) superviseLoop(lowering, step);
   else b.call(routine);
+  if (step.sweep !== undefined) sweepRoutine(lowering, step.sweep);
   for (const notice of step.notices ?? []) lowerNotice(lowering, notice);
   if (step.tell?.length) tellEnd(lowering, step.tell);
   lowerCleanup(lowering, step.cleanup);

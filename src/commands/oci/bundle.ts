@@ -59,7 +59,14 @@ export const readBundle = async (
   const limits = groupsOf(id, config, host);
   const about = {
     id,
-    details: { command: config.process.args },
+    details: {
+      command: config.process.args,
+      created: "",
+      detached: false,
+      autoRemove: false,
+      interactive: true,
+      config,
+    },
     lower: [],
     input: true,
     files: [],
