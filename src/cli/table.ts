@@ -53,6 +53,7 @@ export const commands: Readonly<Record<string, Entry>> = {
   stats: { group: "Containers", load: async () => (await import("../commands/stats.ts")).stats },
   oci: { group: "Containers", load: async () => (await import("../commands/oci/oci.ts")).oci },
   pull: { group: "Images", load: async () => (await import("../commands/pull.ts")).pull },
+  push: { group: "Images", load: async () => (await import("../commands/push.ts")).push },
   images: { group: "Images", load: async () => (await import("../commands/images.ts")).images },
   rmi: { group: "Images", load: async () => (await import("../commands/rmi.ts")).rmi },
   import: { group: "Images", load: async () => (await import("../commands/import.ts")).importCommand },

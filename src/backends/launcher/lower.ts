@@ -258,7 +258,13 @@ type Seven = [string, string, string, string, string, string, string];
 const lowerWait = (lowering: Lowering, step: WaitStep): void => {
   const { b } = lowering;
   if (step.forward) {
-    waitAndForward(lowering, slotVariable(lowering, step.pid.slot), step.forward, step.reaps ?? false);
+    waitAndForward(
+      lowering,
+      slotVariable(lowering, step.pid.slot),
+      step.forward,
+      step.reaps ?? false,
+      step.killOn,
+    );
   } else {
     const ended = b.fresh("ended");
     b.move(b.variable("child"), slotVariable(lowering, step.pid.slot));
