@@ -25,6 +25,17 @@ export const planJoin = (host: Host, places: readonly Place[]): CallStep[] => {
   return steps;
 };
 
+/** The same by the groups' directories; one that is in no hierarchy that is mounted here is passed over. */
+export const planJoinPaths = (host: Host, directories: readonly string[]): CallStep[] => {
+  const hierarchies = readHierarchies(host);
+  const places: Place[] = directories.flatMap((directory): Place[] => {
+    const hierarchy = hierarchies.find(({ mountPoint }) => directory.startsWith(`${mountPoint}/`));
+    return hierarchy ? [{ hierarchy, controllers: [], directory, title: directory }] : [];
+  });
+  // The statuses are libcgroup's.
+  return planJoin(host, places).map(({ status: _, ...step }) => step);
+};
+
 /**
  * The calling process enters the groups of another one, in every hierarchy that is mounted here. A group that is not
  * below what is mounted (a cgroup namespace hides the rest) is passed over with the others'.

@@ -46,7 +46,7 @@ export interface User {
   readonly uid: number;
   readonly gid: number;
   readonly additionalGids: readonly number[];
-  /** As the caller's unless given. */
+  /** 0022 unless given, as with runc. */
   readonly umask?: number | undefined;
 }
 

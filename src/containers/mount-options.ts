@@ -141,6 +141,14 @@ const propagationOf = (option: string): number | undefined => {
   return recursive === undefined ? undefined : recursive | MS.MS_REC;
 };
 
+/** All that are no filesystem's own. */
+export const MOUNT_OPTIONS: readonly string[] = [
+  ...Object.keys(FLAGS),
+  ...Object.keys(PROPAGATION).flatMap((name) => [name, `r${name}`]),
+  ...Object.keys(ATTRIBUTES).map((name) => `r${name}`),
+  ...IGNORED,
+];
+
 /** What nsk has not, in words; undefined where there is nothing to say against the options. */
 export const checkMountOptions = (options: readonly string[], isBind: boolean): string | undefined => {
   for (const option of options) {

@@ -10,8 +10,11 @@ import type { Process } from "./config.ts";
 import { type Container, mask, REPORT } from "./container.ts";
 import { directories } from "./mounts.ts";
 
-/** What is set by files of /proc, while they can be written. */
-export const settings = ({ config: { process, linux }, users }: Container): CallStep[] => {
+/** What is set by files of /proc, while they can be written; of a `process` that joins what is its own. */
+export const settings = (
+  { config: { process, linux }, users }: Container,
+  of: "container" | "process" = "container",
+): CallStep[] => {
   const out: CallStep[] = [];
   if (process.oomScoreAdj !== undefined && !users?.isRoots)
     out.push(
@@ -19,6 +22,7 @@ export const settings = ({ config: { process, linux }, users }: Container): Call
         hints: { [errno("EACCES")]: "only root may go below what the caller has" },
       }),
     );
+  if (of === "process") return out;
   for (const name in linux.sysctl)
     out.push(
       ...steps.writeFile(`/proc/sys/${sysctlPath(name)}`, linux.sysctl[name]!, {

@@ -12,6 +12,7 @@ import {
   O,
   OPEN_TREE,
   PER,
+  POLL,
   PROC_SUPER_MAGIC,
   RESOLVE,
   S,
@@ -206,3 +207,26 @@ export const awaitStart = (from: Slot): CallStep[] => [
   }),
   call("close", [valueOf(from)], "close"),
 ];
+
+/** `ppoll({pidfd, POLLIN}, 1, NULL, NULL, 0)`: until a process has ended. @see pidfd_open(2) */
+export const awaitProcess = (process: Slot, reason: string): CallStep =>
+  call(
+    "ppoll",
+    [
+      {
+        type: "struct",
+        fields: [
+          { size: 4, value: process },
+          { size: 2, value: POLL.POLLIN },
+          { size: 2, value: 0 },
+        ],
+        text: `[{fd=${process.slot}, events=POLLIN}]`,
+      },
+      int(1),
+      NULL,
+      NULL,
+      int(0),
+    ],
+    "wait for the end",
+    { reason },
+  );

@@ -195,6 +195,10 @@ export const keepCapabilities = (about?: About): CallStep =>
 export const ownFilesOfProc = (about?: About): CallStep =>
   call("prctl", [int(PR.PR_SET_DUMPABLE, "PR_SET_DUMPABLE"), int(1)], "prctl", about);
 
+/** `prctl(PR_SET_DUMPABLE, 0)`: its files in /proc are root's outside, and nobody traces it. @see PR_SET_DUMPABLE(2const) */
+export const hideFromOthers = (about?: About): CallStep =>
+  call("prctl", [int(PR.PR_SET_DUMPABLE, "PR_SET_DUMPABLE"), int(0)], "prctl", about);
+
 /** `struct __user_cap_data_struct { u32 effective, permitted, inheritable; }` for bits 0 to 31, and again for those above. */
 const CAPS = { buffer: "caps", size: 24 } as const;
 const permitted = (half: 0 | 1): Loaded => ({

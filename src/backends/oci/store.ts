@@ -5,7 +5,8 @@ import { cString } from "../../abi/bytes.ts";
 import { errno } from "../../abi/errno.ts";
 import { HostError, StepError } from "../../abi/errors.ts";
 import { AT, AT_FDCWD, LOCK, O, S } from "../../abi/flags.ts";
-import { CREATED, CREATING, START } from "../../containers/oci/container.ts";
+import type { Config } from "../../containers/config.ts";
+import { type Bundle, CREATED, CREATING, START } from "../../containers/oci/container.ts";
 import { isRunning, parseState, type State, type Status } from "../../containers/oci/state.ts";
 import { locate, readHierarchies } from "../../cgroups/hierarchies.ts";
 import type { Host } from "../../host/host.ts";
@@ -69,6 +70,31 @@ export const replaceFile = (path: string, text: string, mode = 0o600): void => {
 export const saveState = (root: string, state: State): void =>
   replaceFile(`${directoryOf(root, state.id)}/state.json`, JSON.stringify(state));
 
+/** What a process that joins is to be like: the config as it was, which the bundle's file need not be any more. */
+export const saveForExec = (
+  directory: string,
+  { config, filter }: Pick<Bundle, "config" | "filter">,
+): void => {
+  const { seccomp: _, ...linux } = config.linux;
+  const kept: ForExec = { config: { ...config, linux }, filter: filter?.toBase64() };
+  writeFile(`${directory}/${EXEC}`, JSON.stringify(kept));
+};
+
+interface ForExec {
+  readonly config: Config;
+  readonly filter: string | undefined;
+}
+
+/** Throws {@link HostError} where it is not there. */
+export const loadForExec = (directory: string, host: Host): Pick<Bundle, "config" | "filter"> => {
+  const text = host.read(`${directory}/${EXEC}`);
+  if (text === undefined) throw new HostError("container does not exist");
+  const { config, filter } = JSON.parse(text) as ForExec;
+  return { config, filter: filter === undefined ? undefined : Uint8Array.fromBase64(filter) };
+};
+
+const EXEC = "exec.json";
+
 export const loadState = (root: string, id: string, host: Host): State | undefined => {
   const text = host.read(`${directoryOf(root, id)}/state.json`);
   return text === undefined ? undefined : parseState(text);
@@ -129,7 +155,8 @@ export const locked = <T>(root: string, id: string, what: () => T): T => {
 /** Removes the state of an id; state.json last, so that what is half removed is still found. */
 export const removeState = (root: string, id: string): void => {
   const directory = directoryOf(root, id);
-  for (const name of [START, CREATING, CREATED, ".state.json", "state.json"]) remove(`${directory}/${name}`);
+  for (const name of [START, CREATING, CREATED, EXEC, ".state.json", "state.json"])
+    remove(`${directory}/${name}`);
   const removed = remove(directory, AT.AT_REMOVEDIR);
   if (removed !== -errno("ENOENT")) must(removed, `remove ${directory}`);
 };

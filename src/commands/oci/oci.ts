@@ -24,6 +24,7 @@ export const oci = command({
     state: async () => (await import("./state.ts")).state,
     list: async () => (await import("./list.ts")).list,
     kill: async () => (await import("./kill.ts")).kill,
+    exec: async () => (await import("./exec.ts")).exec,
     delete: async () => (await import("./delete.ts")).deleteCommand,
     pause: async () => (await import("./pause.ts")).pause,
     resume: async () => (await import("./pause.ts")).resume,

@@ -2,7 +2,7 @@
 // puts itself together, tells nsk, and waits at a named pipe for `start`. Nothing of nsk stays.
 
 import { errno } from "../../abi/errno.ts";
-import { CLONE, MNT, MOUNT_ATTR, MS, O, TTY } from "../../abi/flags.ts";
+import { CLONE, MNT, MOUNT_ATTR, MS, O } from "../../abi/flags.ts";
 import { HostError } from "../../abi/errors.ts";
 import type { Host } from "../../host/host.ts";
 import { parseMountinfo } from "../../host/mountinfo.ts";
@@ -12,14 +12,13 @@ import { type CallStep, type Slot, slot, valueOf } from "../../plan/call.ts";
 import * as by from "../../plan/container-steps.ts";
 import * as enter from "../../plan/namespace-steps.ts";
 import type { Plan, Step } from "../../plan/plan.ts";
-import { programCandidates } from "../../plan/program.ts";
 import * as steps from "../../plan/steps.ts";
 import { type Config, hasNamespace, type NamespaceType, type RootPropagation } from "../config.ts";
 import { umask } from "../container.ts";
 import { deviceNodes } from "../devices.ts";
 import { NAMESPACE_FLAGS } from "../plan.ts";
-import { boundingSet, confinement, identity } from "../privileges.ts";
-import { become, settings, variable } from "../program.ts";
+import { confinement } from "../privileges.ts";
+import { settings } from "../program.ts";
 import {
   type Bundle,
   CHANNEL,
@@ -33,6 +32,7 @@ import {
 } from "./container.ts";
 import { openStates, runHooks } from "./hooks.ts";
 import { idMaps, mountAll, openSources, refuseOldKernel } from "./mounts.ts";
+import { becomeProgram, refuseMissingModules, securityModules, windowSize } from "./process.ts";
 import { protectPaths } from "./protections.ts";
 
 /** runc's. */
@@ -89,22 +89,6 @@ export const planCreate = (name: string, bundle: Bundle, host: Host): Plan => {
 
 /** Named descriptors are above those that the launcher is started with and those of the caller's. */
 const FIRST = 200;
-
-/** What is asked of a security module that is not there would go unheeded. */
-const refuseMissingModules = ({ process, linux }: Config, host: Host): void => {
-  const { apparmorProfile, selinuxLabel } = process;
-  if (apparmorProfile !== undefined && apparmorProfile !== "unconfined" && !hasApparmor(host))
-    throw new HostError(`process.apparmorProfile '${apparmorProfile}': AppArmor is not enabled here`);
-  if ((selinuxLabel ?? linux.mountLabel) !== undefined && !hasSelinux(host))
-    throw new HostError(
-      `'${selinuxLabel ?? linux.mountLabel}' is a label of SELinux, which is not enabled here`,
-    );
-};
-
-export const hasApparmor = (host: Host): boolean =>
-  host.read("/sys/module/apparmor/parameters/enabled")?.startsWith("Y") ?? false;
-
-export const hasSelinux = (host: Host): boolean => host.kind("/sys/fs/selinux/enforce") !== undefined;
 
 const KINDS: Readonly<Record<NamespaceType, Kind>> = {
   user: "user",
@@ -214,28 +198,10 @@ const first = (bundle: Bundle, host: Host): Step[] => {
     ...(isPrivate && linux.rootfsPropagation !== undefined
       ? [propagate("/", linux.rootfsPropagation, "set the propagation of /")]
       : []),
-    ...(terminal ? steps.useTerminal() : []),
-    ...giveStandard(bundle, host),
-    ...process.rlimits.map(({ type, soft, hard }) => steps.limitResource(type, soft, hard)),
-    ...(process.ioPriority ? [by.setIoPriority(process.ioPriority.class, process.ioPriority.priority)] : []),
-    ...(linux.personality ? [by.setPersonality(linux.personality.domain)] : []),
-    ...boundingSet(process.capabilities.bounding),
-    ...identity(bundle, host),
-    ...enterDirectory(process.cwd),
-    process.user.umask === undefined
-      ? steps.restoreUmask(umask)
-      : steps.setUmask(process.user.umask, umask, { reason: "the bundle's" }),
-    ...findProgram(config),
-    ...by.tellByte(channel, "all is ready: nsk may go"),
-    steps.close(channel),
-    by.duplicate(ownErrors, 2, "use standard error", { reason: "from here on it is the program's" }),
-    ...by.awaitStart(start),
-    ...runHooks("startContainer", hooks.startContainer, confinement(bundle, host)),
-    steps.closeFrom(3 + bundle.preserved, {
-      reason: "no descriptor of the host gets in but those it was given",
-    }),
-    ...confinement(bundle, host),
-    become(process),
+    ...becomeProgram(bundle, host, [
+      ...by.awaitStart(start),
+      ...runHooks("startContainer", hooks.startContainer, confinement(bundle, host)),
+    ]),
   ];
 };
 
@@ -322,45 +288,6 @@ const tolerant = (step: CallStep): CallStep =>
     ? { ...step, tolerate: [...(step.tolerate ?? []), errno("EEXIST"), errno("EROFS")] }
     : step;
 
-/** Written now, and in force from the next execve(2) on. @see proc_pid_attr(5) */
-const securityModules = ({ process }: Config, host: Host): CallStep[] => {
-  const { apparmorProfile, selinuxLabel } = process;
-  const out: CallStep[] = [];
-  if (apparmorProfile !== undefined && hasApparmor(host)) {
-    const own = "/proc/self/attr/apparmor/exec";
-    out.push(
-      ...steps.writeFile(host.kind(own) ? own : "/proc/self/attr/exec", `exec ${apparmorProfile}`, {
-        title: `use the AppArmor profile ${apparmorProfile}`,
-        hints: { [errno("ENOENT")]: "no such profile is loaded: aa-status lists those that are" },
-      }),
-    );
-  }
-  if (selinuxLabel !== undefined)
-    out.push(
-      ...steps.writeFile("/proc/self/attr/exec", selinuxLabel, {
-        title: `use the SELinux context ${selinuxLabel}`,
-      }),
-    );
-  return out;
-};
-
-const windowSize = ({ consoleSize }: Config["process"]): CallStep[] => {
-  if (!consoleSize || (consoleSize.height === 0 && consoleSize.width === 0)) return [];
-  const { height, width } = consoleSize;
-  const value = new Uint8Array(Uint16Array.of(height, width, 0, 0).buffer); // struct winsize
-  return [
-    steps.call(
-      "ioctl",
-      [
-        valueOf(steps.terminal),
-        { type: "int", value: TTY.TIOCSWINSZ, text: "TIOCSWINSZ" },
-        { type: "bytes", value, text: `{ws_row=${height}, ws_col=${width}}` },
-      ],
-      "set the size of the terminal",
-    ),
-  ];
-};
-
 /** The terminal itself, by its descriptor, and never what a path of the container's leads to (CVE-2025-52565). */
 const console_ = (): CallStep[] => {
   const title = "make /dev/console";
@@ -380,51 +307,5 @@ const makeDirectory = (path: string): CallStep[] => {
   const parts = path.split("/").filter(Boolean);
   return parts.map((_, i) =>
     steps.ensureDirectory(`/${parts.slice(0, i + 1).join("/")}`, 0o755, { onError: "ignore" }),
-  );
-};
-
-/** No link of /proc/PID is followed: one to a descriptor would lead out (CVE-2024-21626). */
-const enterDirectory = (path: string): CallStep[] => {
-  const title = `change the working directory to ${path}`;
-  const fd = slot("cwd");
-  return [by.holdPath(path, fd, { title }), enter.changeToOpen(fd, title), steps.close(fd, { title })];
-};
-
-/** Who is to be the program may open its own standard streams anew, as /dev/stdout and the like. */
-const giveStandard = ({ config }: Bundle, host: Host): CallStep[] => {
-  const { uid } = config.process.user;
-  if (uid === 0) return [];
-  const tolerate = [errno("EINVAL"), errno("EPERM"), errno("EROFS")];
-  return [0, 1, 2].flatMap((fd) => {
-    // The null device is everybody's.
-    const isOthers = !config.process.terminal && host.device(`/proc/self/fd/${fd}`) !== undefined;
-    if (isOthers) return [];
-    const to =
-      fd === 2 && !config.process.terminal ? valueOf(ownErrors) : ({ type: "int", value: fd } as const);
-    return [
-      steps.call(
-        "fchown",
-        [to, { type: "int", value: uid }, { type: "int", value: -1 }],
-        "give the streams away",
-        {
-          tolerate,
-        },
-      ),
-    ];
-  });
-};
-
-/** Whether there is such a program: `create` tells, and not the start. */
-const findProgram = ({ process }: Config): CallStep[] => {
-  const program = process.args[0]!;
-  const candidates = programCandidates(program, variable(process.env, "PATH"));
-  const found = slot("program");
-  const title = `find ${program}`;
-  return candidates.map((path, i) =>
-    by.mayExecute(path, title, {
-      result: found,
-      ...(i > 0 && { unless: found }),
-      ...(i < candidates.length - 1 && { onError: "ignore" }),
-    }),
   );
 };

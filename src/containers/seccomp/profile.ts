@@ -18,13 +18,13 @@ const action = (part: Part): SeccompAction => {
   return fail(part, name === "SCMP_ACT_NOTIFY" ? "is SCMP_ACT_NOTIFY, which nsk has not" : `is '${name}'`);
 };
 
-const OPERATORS: readonly string[] = ["NE", "LT", "LE", "EQ", "GE", "GT", "MASKED_EQ"].map(
+export const SECCOMP_OPERATORS: readonly string[] = ["NE", "LT", "LE", "EQ", "GE", "GT", "MASKED_EQ"].map(
   (name) => `SCMP_CMP_${name}`,
 );
 
 const argument = (part: Part): SeccompArgument => {
   const op = text(member(part, "op"));
-  if (!OPERATORS.includes(op)) return fail(member(part, "op"), `is '${op}'`);
+  if (!SECCOMP_OPERATORS.includes(op)) return fail(member(part, "op"), `is '${op}'`);
   const most = 0xffffffffffffffffn;
   return {
     index: Number(number(member(part, "index"), 5n)),
