@@ -136,7 +136,7 @@ const standard = (terminal: boolean, input: boolean, background: boolean): CallS
 };
 
 const hide = (): CallStep =>
-  steps.hideProcess({
+  enter.hideFromOthers({
     reason: "what is visible inside from here on is not to be looked into before it is the program",
   });
 

@@ -12,7 +12,7 @@ import { directories } from "./mounts.ts";
 
 /** What is set by files of /proc, while they can be written; of a `process` that joins what is its own. */
 export const settings = (
-  { config: { process, linux }, users }: Container,
+  { config: { process, linux }, users }: Pick<Container, "config" | "users">,
   of: "container" | "process" = "container",
 ): CallStep[] => {
   const out: CallStep[] = [];

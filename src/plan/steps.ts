@@ -755,10 +755,6 @@ export const readCounts = (pathname: string, reason: string): Pick<Notice, "read
 const dup = (from: Slot, to: number, title: string): CallStep =>
   call("dup3", [valueOf(from), int(to), int(0)], title);
 
-/** `prctl(PR_SET_DUMPABLE, 0)`: only CAP_SYS_PTRACE of the outermost kind sees into this process. @see PR_SET_DUMPABLE(2const) */
-export const hideProcess = (about?: About): CallStep =>
-  call("prctl", [int(PR.PR_SET_DUMPABLE, "PR_SET_DUMPABLE"), int(0)], "prctl", about);
-
 /** `dup3(fd, to, O_CLOEXEC)` into `result`. @see dup(2) */
 export const moveDescriptor = (fd: Arg, to: number, result: Slot, about?: About): CallStep =>
   call("dup3", [fd, int(to), int(O.O_CLOEXEC, "O_CLOEXEC")], "keep a descriptor", { result, ...about });

@@ -59,14 +59,6 @@ export const readBundle = async (
   const limits = groupsOf(id, config, host);
   const about = {
     id,
-    details: {
-      command: config.process.args,
-      created: "",
-      detached: false,
-      autoRemove: false,
-      interactive: true,
-      config,
-    },
     lower: [],
     input: true,
     files: [],

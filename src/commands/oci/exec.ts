@@ -168,7 +168,6 @@ const joining = async (
     id,
     config,
     filter,
-    details: { command: config.process.args },
     lower: [],
     input: true,
     files: [],
