@@ -3,7 +3,7 @@
 import { errno } from "../abi/errno.ts";
 import { StepError } from "../abi/errors.ts";
 import { POLL } from "../abi/flags.ts";
-import { STATE } from "../containers/record.ts";
+import { ownStatePath } from "../containers/state-path.ts";
 import { parseStat } from "../containers/recognise.ts";
 import { parseRunning, type Running } from "../containers/record.ts";
 import type { Host } from "../host/host.ts";
@@ -12,9 +12,11 @@ import { address, close, syscall } from "../sys/linux.ts";
 /** Those whose first process is there, oldest first. */
 export const runningContainers = (host: Host): Running[] => {
   const all: Running[] = [];
-  for (const id of host.list(STATE) ?? []) {
+  const state = ownStatePath(host);
+  if (state === undefined) return all;
+  for (const id of host.list(state) ?? []) {
     if (!/^[0-9a-f]{12}$/.test(id)) continue;
-    const found = parseRunning(id, host.read(`${STATE}/${id}`) ?? "");
+    const found = parseRunning(id, host.read(`${state}/${id}`) ?? "");
     if (found && isThere(found, host)) all.push(found);
   }
   return all.toSorted((one, other) => Number(one.first.started) - Number(other.first.started));

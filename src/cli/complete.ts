@@ -6,7 +6,7 @@ import { SIG } from "../abi/flags.ts";
 import { settings } from "../cgroups/settings.ts";
 import { allControllers, locate, readHierarchies } from "../cgroups/hierarchies.ts";
 import { treeOf } from "../cgroups/tree.ts";
-import { STATE } from "../containers/record.ts";
+import { ownStatePath } from "../containers/state-path.ts";
 import type { Host } from "../host/host.ts";
 import { kinds } from "../namespaces/kinds.ts";
 import { findShort, longName, namesOf } from "./getopt.ts";
@@ -247,5 +247,8 @@ const groupNames = (host: Host): string[] => [
   ...new Set(readHierarchies(host).flatMap(({ mountPoint }) => groupsBelow(host, mountPoint))),
 ];
 
-const containersOf = (host: Host): string[] =>
-  (host.list(STATE) ?? []).filter((name) => /^[0-9a-f]{12}$/.test(name));
+const containersOf = (host: Host): string[] => {
+  const state = ownStatePath(host);
+  const names = state === undefined ? undefined : host.list(state);
+  return names?.filter((name) => /^[0-9a-f]{12}$/.test(name)) ?? [];
+};

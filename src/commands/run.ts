@@ -12,7 +12,8 @@ import { configFromFlags, parseRootfs } from "../containers/docker.ts";
 import type { Container } from "../containers/container.ts";
 import { planContainer } from "../containers/plan.ts";
 import { mayAdminister } from "../containers/privileges.ts";
-import { checkName, type Details, STATE } from "../containers/record.ts";
+import { checkName, type Details } from "../containers/record.ts";
+import { ownStatePath, statePath } from "../containers/state-path.ts";
 import { parseSecurity, type Security, seccompProgram, withoutNodes } from "../containers/security.ts";
 import type { Host } from "../host/host.ts";
 import { randomBytes } from "../sys/random.ts";
@@ -272,13 +273,9 @@ export const run = command({
       : await containerFromOptions(options, operands, host, newId(), name);
     const plan = planContainer(name, container, host);
     if (options.explain === undefined) {
-      if (host.euid !== 0)
-        throw new HostError(
-          `needs root: user ${host.euid} may not make these namespaces and mounts`,
-          "sudo nsk run …",
-        );
-      refuseWithoutPrivilege(host);
-      removeLeftovers(STATE);
+      if (host.euid === 0) refuseWithoutPrivilege(host);
+      const state = ownStatePath(host);
+      if (state !== undefined) removeLeftovers(state);
     }
     return carryOut(plan, options, host, prepared);
   },
@@ -313,7 +310,7 @@ export const containerFromOptions = async (
   const tty = wantsTerminal(values, host, name);
   const security = parseSecurity(values);
   const config = configFromFlags({ ...values, tty }, security, args, id, host);
-  return containerOf(values, config, security, overlay ? [path] : [], id, host);
+  return containerOf(values, config, security, overlay ? [path] : [], id, host, name);
 };
 
 /**
@@ -354,7 +351,7 @@ const containerFromWords = async (
   const tty = wantsTerminal(values, host, name);
   const security = parseSecurity(values);
   const config = configFromFlags({ ...flags, tty }, security, args, id, imageHost(host, image));
-  return containerOf(values, config, security, image.layers, id, host);
+  return containerOf(values, config, security, image.layers, id, host, name);
 };
 
 const containerOf = async (
@@ -364,18 +361,25 @@ const containerOf = async (
   lower: readonly string[],
   id: string,
   host: Host,
+  name: string,
 ): Promise<Container> => {
-  const limits = planLimits(host, id, config.linux.resources);
-  return {
+  const container = {
     id,
+    state: statePath(host),
     details: detailsFrom(values, config.process.args),
-    config: limits.filtersDevices || values.privileged ? config : withoutNodes(config, values),
+    config,
     lower,
     input: values.interactive,
     files: filesFor(values, config, lower.length > 0, host),
     init: values.init,
     cidfile: values.cidfile,
     filter: await seccompProgram(security, host),
+  };
+  if (host.euid !== 0) return (await import("./run-rootless.ts")).asPlainUser(container, values, host, name);
+  const limits = planLimits(host, id, config.linux.resources);
+  return {
+    ...container,
+    config: limits.filtersDevices || values.privileged ? config : withoutNodes(config, values),
     limits,
   };
 };

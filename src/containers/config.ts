@@ -132,6 +132,8 @@ export type SeccompOperator = `SCMP_CMP_${"NE" | "LT" | "LE" | "EQ" | "GE" | "GT
 /** A block or character device. @see mknod(2) */
 export interface Device {
   readonly path: string;
+  /** Where the host has it, when that is another path. */
+  readonly source?: string | undefined;
   readonly type: "b" | "c";
   readonly major: number;
   readonly minor: number;

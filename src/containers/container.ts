@@ -1,7 +1,7 @@
 // What the parts of the planner share: the container, and the slots that supervisor and child both know.
 
 import type { LimitsPlan } from "../cgroups/limits.ts";
-import { slot } from "../plan/call.ts";
+import { type CallStep, slot } from "../plan/call.ts";
 import type { Config, OwnFile } from "./config.ts";
 import type { Details } from "./record.ts";
 import type { UserNamespacePlan } from "./user-namespace.ts";
@@ -10,6 +10,8 @@ import type { UserNamespacePlan } from "./user-namespace.ts";
 export interface Container {
   /** 12 hexadecimal digits, as docker's short ids. */
   readonly id: string;
+  /** Where its record is: statePath(). */
+  readonly state: string;
   readonly config: Config;
   /** What the record tells of it. */
   readonly details: Details;
@@ -30,6 +32,8 @@ export interface Container {
   readonly filter: Uint8Array | undefined;
   /** The control groups of its limits. */
   readonly limits: LimitsPlan;
+  /** How its root is put together in `state`, where no overlay over all of it can be made. */
+  readonly pieces?: readonly CallStep[] | undefined;
   /** Its user namespace, when it has one of its own; its config is then one withoutPrivilege(). */
   readonly users?: UserNamespacePlan | undefined;
 }

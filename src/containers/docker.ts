@@ -77,7 +77,7 @@ export const configFromFlags = (
       readonlyPaths: security.protectsPaths ? READONLY_PATHS : [],
       devices: devicesOf(
         devices.map(({ device }) => device),
-        privileged ? allDevices(host) : [],
+        privileged && host.euid === 0 ? allDevices(host) : [],
       ),
       sysctl: parseSysctls(flags.sysctl, own),
     },

@@ -15,7 +15,6 @@ import { directories, fileSystem, ownFile } from "./mounts.ts";
 import { prepared } from "./prepared.ts";
 import { boundingSet, confinement, identity } from "./privileges.ts";
 import { become, behindInit, settings, workingDirectory } from "./program.ts";
-import { STATE } from "./record.ts";
 import { forgetName, openRecord, tellId } from "./record-steps.ts";
 import { readonlyRoot, root } from "./root.ts";
 import { attachVolume, closeVolumes, openVolumes } from "./volumes.ts";
@@ -78,7 +77,11 @@ export const planContainer = (name: string, container: Container, host: Host): P
           ? "carry what is typed and printed, pass signals on, until the container ends"
           : "pass signals on, until the container ends",
         ...(limits.notices.length > 0 && { notices: limits.notices }),
-        cleanup: [...limits.remove, ...forgetName(container), steps.unlink(`${STATE}/${container.id}`)],
+        cleanup: [
+          ...limits.remove,
+          ...forgetName(container),
+          steps.unlink(`${container.state}/${container.id}`),
+        ],
       },
     ],
   };
@@ -104,11 +107,12 @@ const child = (container: Container, host: Host): Step[] => {
       ? [
           steps.unshare(CLONE.CLONE_NEWCGROUP, {
             reason: "its own groups are the root of what it sees of them",
+            ...(users?.refusals && { hints: users.refusals }),
           }),
         ]
       : []),
-    ...root(container, host),
     steps.setUmask(0, umask, { reason: "modes of what is made below are meant as they are written" }),
+    ...root(container, host),
     ...fileSystems(config.mounts.slice(0, first), attach, users === undefined),
     ...(linux.devices === DEVICES ? [prepared("devices")] : deviceNodes(linux.devices)),
     ...(container.files.length ? [...directories("/etc"), ...container.files.flatMap(ownFile)] : []),
@@ -121,7 +125,7 @@ const child = (container: Container, host: Host): Step[] => {
     ...config.mounts.slice(first).flatMap((mount, i) => attach(mount, first + i)),
     ...(config.root.readonly ? [readonlyRoot(container)] : []),
     ...standardInput(container),
-    ...process.rlimits.map(({ type, soft, hard }) => steps.limitResource(type, soft, hard)),
+    ...limitsOn(container),
     ...(process.capabilities === CAPABILITIES
       ? [prepared("bounding set")]
       : boundingSet(process.capabilities)),
@@ -132,6 +136,13 @@ const child = (container: Container, host: Host): Step[] => {
     ...confinement(container, host),
     ...(container.init ? behindInit(process) : [become(process)]),
   ];
+};
+
+const limitsOn = ({ config: { process }, users }: Container): CallStep[] => {
+  const hints = { [errno("EPERM")]: "a hard limit is raised by root outside alone" };
+  return process.rlimits.map(({ type, soft, hard }) =>
+    steps.limitResource(type, soft, hard, users ? { hints } : {}),
+  );
 };
 
 /** Those of a container; the usual ones stand at the beginning, and nothing is special about them but in a user namespace. */

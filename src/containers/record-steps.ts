@@ -3,25 +3,30 @@
 import { errno } from "../abi/errno.ts";
 import { O } from "../abi/flags.ts";
 import { type CallStep, slot } from "../plan/call.ts";
+import { linkDescriptor } from "../plan/namespace-steps.ts";
+import type { Step } from "../plan/plan.ts";
 import * as steps from "../plan/steps.ts";
 import { type Container, record } from "./container.ts";
-import { detailsText, NAMES, STATE } from "./record.ts";
+import { detailsText, namesIn } from "./record.ts";
 
 /**
  * A file that says what to remove, locked as long as the supervisor lives: the next run finds those of dead ones. It is
  * locked and filled before it has a name, so that nobody ever sees it half-made.
  */
-export const openRecord = ({ id, limits, details }: Container): CallStep[] => {
-  const path = `${STATE}/${id}`;
+export const openRecord = ({ id, state, limits, details, users }: Container): Step[] => {
+  const path = `${state}/${id}`;
+  // Only root gives an open file a name without a path to it (before Linux 6.10).
+  const link = users && !users.isRoots ? linkOpenByPath : linkOpen;
   return [
-    steps.ensureDirectory(STATE, 0o700, {
+    steps.ensureDirectory(state, 0o700, {
       reason: "records of what to remove should the supervisor be killed",
       hints: {
         [errno("EACCES")]: "run it as root",
         [errno("EROFS")]: "a container's records need a writable /run",
       },
     }),
-    steps.openNameless(STATE, record, {
+    ...(users?.checkState ?? []),
+    steps.openNameless(state, record, {
       hints: {
         [errno("EOPNOTSUPP")]:
           "/run is an overlay, which has no nameless files on this kernel: mount -t tmpfs tmpfs /run",
@@ -33,18 +38,21 @@ export const openRecord = ({ id, limits, details }: Container): CallStep[] => {
       limits.groups.map((group) => `${group}\n`).join("") + detailsText(details),
       `write ${path}`,
     ),
-    steps.linkOpen(record, path, { undo: steps.unlink(path) }),
-    ...takeName(details.name),
+    link(path, { undo: steps.unlink(path) }),
+    ...takeName(details.name, state, link),
   ];
 };
 
+const linkOpen = (path: string, about: steps.About): CallStep => steps.linkOpen(record, path, about);
+const linkOpenByPath = (path: string, about: steps.About): CallStep => linkDescriptor(record, path, about);
+
 /** The record's other link: there can be one of a name only. */
-const takeName = (name: string | undefined): CallStep[] => {
+const takeName = (name: string | undefined, state: string, link: typeof linkOpen): CallStep[] => {
   if (name === undefined) return [];
-  const path = `${NAMES}/${name}`;
+  const path = `${namesIn(state)}/${name}`;
   return [
-    steps.ensureDirectory(NAMES, 0o700),
-    steps.linkOpen(record, path, {
+    steps.ensureDirectory(namesIn(state), 0o700),
+    link(path, {
       title: `take the name ${name}`,
       reason: "nobody else can have it as long as this link is there",
       hints: { [errno("EEXIST")]: `a container of that name is running: nsk stop ${name}` },
@@ -53,8 +61,8 @@ const takeName = (name: string | undefined): CallStep[] => {
   ];
 };
 
-export const forgetName = ({ details: { name } }: Container): CallStep[] =>
-  name === undefined ? [] : [steps.unlink(`${NAMES}/${name}`)];
+export const forgetName = ({ state, details: { name } }: Container): CallStep[] =>
+  name === undefined ? [] : [steps.unlink(`${namesIn(state)}/${name}`)];
 
 /** For whoever started it with `--cidfile`. */
 export const tellId = ({ id, cidfile }: Container): CallStep[] => {

@@ -3,7 +3,19 @@
 
 import { encode } from "../abi/bytes.ts";
 import { errno } from "../abi/errno.ts";
-import { AT, CAP, CLONE, FD_NSFS_ROOT, FILEID_NSFS, MNT, MS, NAMESPACE, O, PR } from "../abi/flags.ts";
+import {
+  AT,
+  AT_FDCWD,
+  CAP,
+  CLONE,
+  FD_NSFS_ROOT,
+  FILEID_NSFS,
+  MNT,
+  MS,
+  NAMESPACE,
+  O,
+  PR,
+} from "../abi/flags.ts";
 import {
   type Arg,
   type CallStep,
@@ -19,6 +31,8 @@ import {
   valueOf,
 } from "./call.ts";
 import { type About, call, flags } from "./steps.ts";
+
+const CWD = int(AT_FDCWD, "AT_FDCWD");
 
 /** `setns(fd, nstype)`: EPERM without privilege in both user namespaces, EINVAL for another kind. @see setns(2) */
 export const setns = (fd: Slot, kinds: number, title: string, about?: About): CallStep =>
@@ -175,6 +189,18 @@ export const keepCapabilities = (about?: About): CallStep =>
  */
 export const ownFilesOfProc = (about?: About): CallStep =>
   call("prctl", [int(PR.PR_SET_DUMPABLE, "PR_SET_DUMPABLE"), int(1)], "prctl", about);
+
+/**
+ * `linkat(AT_FDCWD, "/proc/self/fd/N", AT_FDCWD, pathname, AT_SYMLINK_FOLLOW)`: give an open file a name, for whom
+ * linkOpen() is forbidden. @see open(2), O_TMPFILE
+ */
+export const linkDescriptor = (fd: Slot, pathname: string, about?: About): CallStep =>
+  call(
+    "linkat",
+    [CWD, text("/proc/self/fd/", fd), CWD, string(pathname), flags(AT.AT_SYMLINK_FOLLOW, AT)],
+    `make ${pathname}`,
+    about,
+  );
 
 /** `struct __user_cap_data_struct { u32 effective, permitted, inheritable; }` for bits 0 to 31, and again for those above. */
 const CAPS = { buffer: "caps", size: 24 } as const;
