@@ -13,6 +13,7 @@ import type { Container } from "../containers/container.ts";
 import { rootInPieces } from "../containers/pieces.ts";
 import { checkStatePath } from "../containers/state-path.ts";
 import { isMapped, planUserNamespace, withoutPrivilege } from "../containers/user-namespace.ts";
+import type { UserNetwork } from "../containers/user-network.ts";
 import { userName } from "../host/accounts.ts";
 import type { Host } from "../host/host.ts";
 import { type IdRange, rootAndRanges } from "../namespaces/id-maps.ts";
@@ -31,6 +32,7 @@ export interface Choices {
 export const asPlainUser = async (
   container: Omit<Container, "limits" | "users">,
   choices: Choices,
+  network: UserNetwork | undefined,
   host: Host,
   name: string,
 ): Promise<Container> => {
@@ -55,7 +57,10 @@ export const asPlainUser = async (
     ...container,
     config,
     limits,
-    users: planUserNamespace(config, state, host, users.length > 1 ? undefined : fewIds(host)),
+    users: planUserNamespace(config, state, host, {
+      hint: users.length > 1 ? undefined : fewIds(host),
+      network,
+    }),
     ...(lower.length === 1 && lower[0] === "/" && { pieces: rootInPieces(state, ownPaths, host) }),
   };
 };

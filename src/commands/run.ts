@@ -171,8 +171,8 @@ const options = {
   network: {
     type: "string",
     alias: "net",
-    valueHint: "none|host",
-    description: "loopback only (the default), or the host's",
+    valueHint: "none|host|pasta|slirp4netns",
+    description: "loopback only (the default), the host's, or one that a program of that name provides",
   },
   ipc: {
     type: "string",
@@ -363,6 +363,13 @@ const containerOf = async (
   host: Host,
   name: string,
 ): Promise<Container> => {
+  const network = /^(?:pasta|slirp4netns)/.test(values.network ?? "")
+    ? (await import("../containers/user-network.ts")).planUserNetwork(
+        values.network!,
+        `${statePath(host)}/${id}.pid`,
+        host,
+      )
+    : undefined;
   const container = {
     id,
     state: statePath(host),
@@ -370,12 +377,18 @@ const containerOf = async (
     config,
     lower,
     input: values.interactive,
-    files: filesFor(values, config, lower.length > 0, host),
+    files: filesFor(values, config, lower.length > 0, host, network?.resolver),
     init: values.init,
     cidfile: values.cidfile,
     filter: await seccompProgram(security, host),
   };
-  if (host.euid !== 0) return (await import("./run-rootless.ts")).asPlainUser(container, values, host, name);
+  if (host.euid !== 0)
+    return (await import("./run-rootless.ts")).asPlainUser(container, values, network, host, name);
+  if (network)
+    throw new HostError(
+      `--network ${values.network}: that is for containers in a user namespace, which root's are not`,
+      "--network host shares the machine's",
+    );
   const limits = planLimits(host, id, config.linux.resources);
   return {
     ...container,
@@ -409,8 +422,9 @@ const filesFor = (
   { hostname, linux }: Config,
   isThrownAway: boolean,
   host: Host,
+  resolver: string | undefined,
 ): readonly OwnFile[] => {
-  if (isThrownAway) return ownFiles(values, hostname, !hasNamespace(linux, "network"), host);
+  if (isThrownAway) return ownFiles(values, hostname, !hasNamespace(linux, "network"), host, resolver);
   const { addHost, dns, dnsSearch, dnsOption } = values;
   if (addHost.length || dns.length || dnsSearch.length || dnsOption.length)
     throw new UsageError(

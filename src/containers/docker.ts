@@ -40,8 +40,10 @@ export const configFromFlags = (
   host: Host,
 ): Config => {
   const network = flags.network ?? "none";
-  if (network !== "none" && network !== "host")
-    throw new UsageError(`--network ${network}: nsk run has none (loopback only) and host`);
+  if (!/^(?:none|host|pasta(?::.*)?|slirp4netns(?::.*)?)$/s.test(network))
+    throw new UsageError(
+      `--network ${network}: nsk run has none (loopback only), host, pasta and slirp4netns`,
+    );
   const own = parseNamespaces(flags, network);
   const { path } = parseRootfs(flags.rootfs);
   const user = parseUser(flags.user, path, host);
@@ -155,7 +157,7 @@ const writable = (mount: Mount): Mount => ({
 });
 
 /** A namespace that is shared with the host is none of its own. */
-const parseNamespaces = ({ ipc, uts, userns }: Flags, network: "none" | "host"): readonly NamespaceType[] => {
+const parseNamespaces = ({ ipc, uts, userns }: Flags, network: string): readonly NamespaceType[] => {
   const own: NamespaceType[] = ["mount", "pid"];
   const check = (option: string, value: string | undefined, known: readonly string[]): void => {
     if (value !== undefined && !known.includes(value))

@@ -3,7 +3,6 @@
 import { errno } from "../abi/errno.ts";
 import { O } from "../abi/flags.ts";
 import { type CallStep, slot } from "../plan/call.ts";
-import { linkDescriptor } from "../plan/namespace-steps.ts";
 import type { Step } from "../plan/plan.ts";
 import * as steps from "../plan/steps.ts";
 import { type Container, record } from "./container.ts";
@@ -15,8 +14,7 @@ import { detailsText, namesIn } from "./record.ts";
  */
 export const openRecord = ({ id, state, limits, details, users }: Container): Step[] => {
   const path = `${state}/${id}`;
-  // Only root gives an open file a name without a path to it (before Linux 6.10).
-  const link = users && !users.isRoots ? linkOpenByPath : linkOpen;
+  const link = users?.link ?? linkOpen;
   return [
     steps.ensureDirectory(state, 0o700, {
       reason: "records of what to remove should the supervisor be killed",
@@ -44,7 +42,6 @@ export const openRecord = ({ id, state, limits, details, users }: Container): St
 };
 
 const linkOpen = (path: string, about: steps.About): CallStep => steps.linkOpen(record, path, about);
-const linkOpenByPath = (path: string, about: steps.About): CallStep => linkDescriptor(record, path, about);
 
 /** The record's other link: there can be one of a name only. */
 const takeName = (name: string | undefined, state: string, link: typeof linkOpen): CallStep[] => {

@@ -22,14 +22,17 @@ import {
   type Mount,
   type Process,
 } from "./config.ts";
-import { supervisor } from "./container.ts";
+import { record, supervisor } from "./container.ts";
 import { parseMountOptions } from "./mount-options.ts";
+import type { UserNetwork } from "./user-network.ts";
 import { volumeSlot } from "./volumes.ts";
 
 /** The steps of a container's life that have to do with its user namespace. */
 export interface UserNamespacePlan {
   /** The supervisor's, once there is a directory for its record: nobody else may have made it. */
   readonly checkState: readonly Step[];
+  /** Gives the record a name, where that is not done as root does it. */
+  readonly link: ((path: string, about: steps.About) => CallStep) | undefined;
   /** The supervisor's before there is a child. */
   readonly prepare: readonly CallStep[];
   /** Why there may be no child. */
@@ -65,14 +68,14 @@ const isOwnAlone = (map: readonly IdRange[], own: number): boolean =>
   map.length === 1 && map[0]!.count === 1 && map[0]!.outer === own;
 
 /**
- * `state`: where its record is. Throws {@link HostError} for ids that the program is to have and that are not mapped,
- * with `hint`.
+ * `state`: where its record is. `network`: who connects it. Throws {@link HostError} for ids that the program is to
+ * have and that are not mapped, with `hint`.
  */
 export const planUserNamespace = (
   config: Config,
   state: string,
   host: Host,
-  hint?: string,
+  { hint, network }: { readonly hint?: string | undefined; readonly network?: UserNetwork | undefined } = {},
 ): UserNamespacePlan => {
   checkIds(config, hint);
   const { uidMappings, gidMappings } = config.linux;
@@ -87,6 +90,8 @@ export const planUserNamespace = (
   const forbidden = isRoot ? undefined : userNamespacesForbidden(host);
   return {
     checkState: isRoot ? [] : checkOwner(state, host),
+    // Only root gives an open file a name without a path to it (before Linux 6.10).
+    link: isRoot ? undefined : (path, about) => enter.linkDescriptor(record, path, about),
     prepare: [enter.pipe(go, { reason: "on which the child is told that its ids are mapped" })],
     hints: unshareHints(host, ["user"]),
     refusals:
@@ -101,7 +106,8 @@ export const planUserNamespace = (
       ...map("user", child),
       ...map("group", child),
       ...(isRoot ? raise(config.process, child, host) : []),
-      enter.giveWord(go, "its ids are mapped"),
+      ...(network?.connect(child) ?? []),
+      enter.giveWord(go, "everything outside of it is done"),
     ],
     enter: [
       steps.setgid(0, { reason: "root of the new user namespace, whoever that is outside" }),

@@ -15,6 +15,7 @@ import {
   NAMESPACE,
   O,
   PR,
+  S,
 } from "../abi/flags.ts";
 import {
   type Arg,
@@ -25,12 +26,13 @@ import {
   NULL,
   partOf,
   type Slot,
+  slot,
   string,
   text,
   type Text,
   valueOf,
 } from "./call.ts";
-import { type About, call, flags } from "./steps.ts";
+import { type About, call, close, flags, open } from "./steps.ts";
 
 const CWD = int(AT_FDCWD, "AT_FDCWD");
 
@@ -131,6 +133,63 @@ export const awaitWord = (pair: Slot, reason: string): CallStep[] => [
     endWhen: "zero",
   }),
 ];
+
+/** `fcntl(fd, F_DUPFD, 3)` into `result`: a copy that stays open on execve(2). @see fcntl(2) */
+export const keepOpen = (fd: Slot, result: Slot, about?: About): CallStep =>
+  call("fcntl", [valueOf(fd), int(0, "F_DUPFD"), int(3)], "fcntl", { result, ...about });
+
+/** `read(fd, word, 1)`; an end without a word ends this process. @see read(2) */
+export const read = (fd: Slot, reason: string): CallStep =>
+  call("read", [valueOf(fd), { type: "buffer", name: "word", size: 8 }, int(1)], "read", {
+    reason,
+    endWhen: "zero",
+  });
+
+/** `mknodat(AT_FDCWD, pathname, S_IFIFO|0600, 0)`. @see fifo(7) */
+export const makeFifo = (pathname: string, about?: About): CallStep =>
+  call(
+    "mknodat",
+    [CWD, string(pathname), int(S.S_IFIFO | 0o600, "S_IFIFO|0600"), int(0)],
+    `make ${pathname}`,
+    about,
+  );
+
+/** Standard input and output become /dev/null, and errors go to a pipe, whose reader looks at them at the end if at all. */
+export const quiet = (errors: Slot): CallStep[] => {
+  const [fd, title] = [slot("null"), "open /dev/null"];
+  const use = (from: Arg, number: number): CallStep => call("dup3", [from, int(number), int(0)], title);
+  return [
+    open("/dev/null", O.O_RDWR | O.O_CLOEXEC, fd, { title }),
+    use(valueOf(fd), 0),
+    use(valueOf(fd), 1),
+    use(partOf(errors, 1), 2),
+    close(fd, { title }),
+  ];
+};
+
+/** `pipe2(pair, O_CLOEXEC|O_NONBLOCK)`: what does not fit is lost, and who reads does not wait. @see pipe(2) */
+export const looseQueue = (pair: Slot): CallStep =>
+  call(
+    "pipe2",
+    [{ type: "out", slot: pair }, int(O.O_CLOEXEC | O.O_NONBLOCK, "O_CLOEXEC|O_NONBLOCK")],
+    "pipe",
+  );
+
+/** What is in a pipe of {@link quiet} goes to standard error, and `line` behind it. */
+export const tellErrors = (errors: Slot, line: string): CallStep[] => {
+  const [said, length, title] = [
+    { type: "buffer", name: "said", size: 4096 } as const,
+    slot("length"),
+    "write",
+  ];
+  const value = encode(`${line}\n`);
+  const quietly = { onError: "ignore" } as const;
+  return [
+    call("read", [partOf(errors, 0), said, int(said.size)], "read", { ...quietly, result: length }),
+    call("write", [int(2), said, valueOf(length)], title, quietly),
+    call("write", [int(2), { type: "bytes", value }, int(value.length)], title, quietly),
+  ];
+};
 
 /** The word that {@link awaitWord} waits for. */
 export const giveWord = (pair: Slot, reason: string): CallStep =>
