@@ -14,17 +14,19 @@ import {
   parseEnd,
   parseRunning,
   type Running,
-  STATE,
 } from "../containers/record.ts";
+import { ownStatePath } from "../containers/state-path.ts";
 import type { Host } from "../host/host.ts";
 import { address, close, open, readAll, syscall } from "../sys/linux.ts";
 
 /** Those whose first process is there, oldest first. */
 export const runningContainers = (host: Host): Running[] => {
   const all: Running[] = [];
-  for (const id of host.list(STATE) ?? []) {
+  const state = ownStatePath(host);
+  if (state === undefined) return all;
+  for (const id of host.list(state) ?? []) {
     if (!isId(id)) continue;
-    const found = parseRunning(id, host.read(`${STATE}/${id}`) ?? "");
+    const found = parseRunning(id, host.read(`${state}/${id}`) ?? "");
     if (found && isThere(found, host)) all.push(found);
   }
   return all.toSorted((one, other) => Number(one.first.started) - Number(other.first.started));
@@ -44,7 +46,7 @@ export const keptContainers = (host: Host, running: readonly Running[]): Kept[] 
   const all: Kept[] = [];
   for (const id of host.list(directory) ?? []) {
     if (!isId(id) || running.some((it) => it.id === id)) continue;
-    const isBusy = isSupervised(id);
+    const isBusy = isSupervised(id, host);
     const details = parseDetails(host.read(`${directory}/${id}/${KEPT.details}`) ?? "");
     if (!details) continue;
     const end = parseEnd(host.read(`${directory}/${id}/${KEPT.end}`) ?? "");
@@ -70,17 +72,18 @@ const isThere = ({ first }: Running, host: Host): boolean =>
   parseStat(host.read(`/proc/${first.pid}/stat`) ?? "")?.started === first.started;
 
 /** Whether the supervisor of a container is there: it locks the record as long as it lives. */
-export const isSupervised = (id: string): boolean => {
-  const record = open(`${STATE}/${id}`, O.O_RDONLY | O.O_CLOEXEC);
-  if (record < 0) return false;
+export const isSupervised = (id: string, host: Host): boolean => {
+  const record = holdRecord(id, host);
+  if (record === undefined) return false;
   const result = syscall("flock", record, LOCK.LOCK_SH | LOCK.LOCK_NB);
   close(record);
   return result < 0;
 };
 
 /** A hold on a container's record, for {@link awaitSupervisor}; undefined when it is gone. */
-export const holdRecord = (id: string): number | undefined => {
-  const record = open(`${STATE}/${id}`, O.O_RDONLY | O.O_CLOEXEC);
+export const holdRecord = (id: string, host: Host): number | undefined => {
+  const state = ownStatePath(host);
+  const record = state === undefined ? -1 : open(`${state}/${id}`, O.O_RDONLY | O.O_CLOEXEC);
   return record < 0 ? undefined : record;
 };
 

@@ -76,6 +76,17 @@ const placesOf = (host: Host, process: number): Place[] => {
   return places;
 };
 
+/** The group that this process is in, as a path from the root of a hierarchy; undefined where that is out of sight. */
+export const ownGroup = (host: Host, hierarchy: Hierarchy): string | undefined => {
+  for (const line of (host.read("/proc/self/cgroup") ?? "").split("\n")) {
+    const [, controllers, ...rest] = line.split(":");
+    const path = rest.join(":");
+    if (controllers === undefined || path === "" || path.startsWith("/..")) continue;
+    if (hierarchyOf([hierarchy], controllers)) return path;
+  }
+  return undefined;
+};
+
 /** The tree of a line of /proc/PID/cgroup: the one with its controllers or its name, or of version 2 for none. */
 const hierarchyOf = (hierarchies: Hierarchies, controllers: string): Hierarchy | undefined => {
   for (const hierarchy of hierarchies) {

@@ -7,7 +7,8 @@ import { settings } from "../cgroups/settings.ts";
 import { allControllers, locate, readHierarchies } from "../cgroups/hierarchies.ts";
 import { treeOf } from "../cgroups/tree.ts";
 import { keptPath } from "../containers/kept-files.ts";
-import { isId, NAMES, STATE } from "../containers/record.ts";
+import { isId, namesIn } from "../containers/record.ts";
+import { ownStatePath } from "../containers/state-path.ts";
 import type { Host } from "../host/host.ts";
 import { kinds } from "../namespaces/kinds.ts";
 import { findShort, longName, namesOf } from "./getopt.ts";
@@ -250,9 +251,15 @@ const groupNames = (host: Host): string[] => [
   ...new Set(readHierarchies(host).flatMap(({ mountPoint }) => groupsBelow(host, mountPoint))),
 ];
 
-const containersOf = (host: Host): string[] => (host.list(STATE) ?? []).filter(isId);
+/** The names in a directory of the records'. */
+const recorded = (host: Host, directory: (state: string) => string): string[] => {
+  const state = ownStatePath(host);
+  return state === undefined ? [] : (host.list(directory(state)) ?? []);
+};
+
+const containersOf = (host: Host): string[] => recorded(host, (state) => state).filter(isId);
 
 /** Names and ids, of those that have ended as well. */
 const containerWords = (host: Host): string[] => [
-  ...new Set([...(host.list(NAMES) ?? []), ...containersOf(host), ...(host.list(keptPath(host)) ?? [])]),
+  ...new Set([...recorded(host, namesIn), ...containersOf(host), ...(host.list(keptPath(host)) ?? [])]),
 ];

@@ -11,7 +11,8 @@ import {
 } from "../backends/containers.ts";
 import { SIG } from "../abi/flags.ts";
 import { removeLeftovers, sweepKept } from "../backends/leftovers.ts";
-import { type End, findContainer, type Running, STATE } from "../containers/record.ts";
+import { type End, findContainer, type Running } from "../containers/record.ts";
+import { ownStatePath } from "../containers/state-path.ts";
 import { keptPath } from "../containers/kept-files.ts";
 import type { Host } from "../host/host.ts";
 import { close } from "../sys/linux.ts";
@@ -70,7 +71,7 @@ export const forEach = (
  */
 export const watchEnd = (it: Known, host: Host): (() => End | undefined) => {
   if (it.state !== "running") return () => it.end;
-  const record = holdRecord(it.id);
+  const record = holdRecord(it.id, host);
   return () => (record === undefined ? endOf(it.id, host) : awaitSupervisor(record));
 };
 
@@ -82,7 +83,7 @@ const endOf = (id: string, host: Host): End | undefined => {
 
 /** Kills one that runs, and returns when its supervisor has cleaned up. */
 export const killAndWait = (it: Running, host: Host): void => {
-  const record = holdRecord(it.id);
+  const record = holdRecord(it.id, host);
   const process = holdContainer(it, host);
   if (process !== undefined) {
     signalContainer(process, SIG.SIGKILL);
@@ -93,7 +94,8 @@ export const killAndWait = (it: Running, host: Host): void => {
 
 /** Cleans up after supervisors that were killed, before anybody is told what there is. */
 export const tidy = (host: Host): void => {
-  const kept = keptPath(host);
-  removeLeftovers(STATE, kept);
-  sweepKept(kept, STATE);
+  const [state, kept] = [ownStatePath(host), keptPath(host)];
+  if (state === undefined) return;
+  removeLeftovers(state, kept);
+  sweepKept(kept, state);
 };

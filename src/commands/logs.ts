@@ -87,7 +87,7 @@ export const logs = command({
       for (;;) {
         // Asked before the last look, so that nothing is printed in between unseen.
         const isOver =
-          !isSupervised(it.id) || (until !== undefined && BigInt(Date.now()) * 1_000_000n > until);
+          !isSupervised(it.id, host) || (until !== undefined && BigInt(Date.now()) * 1_000_000n > until);
         drain(show);
         if (isOver) break;
         Bun.sleepSync(EVERY);

@@ -3,7 +3,7 @@
 import { HostError } from "../abi/errors.ts";
 import { removeContainer } from "../backends/leftovers.ts";
 import { keptPath } from "../containers/kept-files.ts";
-import { STATE } from "../containers/record.ts";
+import { statePath } from "../containers/state-path.ts";
 import { command } from "./command.ts";
 import { killAndWait, named, tidy } from "./containers.ts";
 import { print } from "./output.ts";
@@ -38,7 +38,7 @@ export const rm = command({
     for (const [it, word] of all) {
       if (it.state === "running") killAndWait(it, host);
       // The others have removed themselves.
-      if (it.detached && !it.autoRemove) removeContainer(it, keptPath(host), STATE);
+      if (it.detached && !it.autoRemove) removeContainer(it, keptPath(host), statePath(host));
       print(`${word}\n`);
     }
     return 0;

@@ -13,8 +13,10 @@ import type { Container } from "../containers/container.ts";
 import { keptPath } from "../containers/kept-files.ts";
 import { planContainer } from "../containers/plan.ts";
 import { mayAdminister } from "../containers/privileges.ts";
-import { checkName, type Details, STATE } from "../containers/record.ts";
+import { checkName, type Details } from "../containers/record.ts";
+import { ownStatePath, statePath } from "../containers/state-path.ts";
 import { parseSecurity, type Security, seccompProgram, withoutNodes } from "../containers/security.ts";
+import type { UserNetwork } from "../containers/user-network.ts";
 import type { Host } from "../host/host.ts";
 import { randomBytes } from "../sys/random.ts";
 import { storePath } from "../host/store-path.ts";
@@ -185,8 +187,9 @@ const options = {
   network: {
     type: "string",
     alias: "net",
-    valueHint: "none|host|container:NAME",
-    description: "loopback only (the default), the host's, or another container's",
+    valueHint: "none|host|container:NAME|pasta|slirp4netns",
+    description:
+      "loopback only (the default), the host's, another container's, or one that a program of that name provides",
   },
   ipc: {
     type: "string",
@@ -296,13 +299,9 @@ export const run = command({
       : await containerFromOptions(options, operands, host, newId(), name);
     const plan = planContainer(name, container, host);
     if (options.explain === undefined) {
-      if (host.euid !== 0)
-        throw new HostError(
-          `needs root: user ${host.euid} may not make these namespaces and mounts`,
-          "sudo nsk run …",
-        );
-      refuseWithoutPrivilege(host);
-      removeLeftovers(STATE, keptPath(host));
+      if (host.euid === 0) refuseWithoutPrivilege(host);
+      const state = ownStatePath(host);
+      if (state !== undefined) removeLeftovers(state, keptPath(host));
       if (options.name !== undefined) {
         const { refuseKeptName } = await import("../backends/containers.ts");
         refuseKeptName(options.name, host);
@@ -354,7 +353,7 @@ export const containerFromOptions = async (
   const security = parseSecurity(values);
   const shared = await sharedBy(values, host);
   const config = configFromFlags({ ...values, ...shared, tty }, security, args, id, host);
-  return containerOf({ ...values, ...shared }, config, security, overlay ? [path] : [], id, host);
+  return containerOf({ ...values, ...shared }, config, security, overlay ? [path] : [], id, host, name);
 };
 
 /**
@@ -397,7 +396,7 @@ const containerFromWords = async (
   const shared = await sharedBy(values, host);
   const config = configFromFlags({ ...flags, ...shared, tty }, security, args, id, imageHost(host, image));
   const named = { ...values, ...shared, image: values.image ?? operands[0] };
-  return containerOf(named, config, security, image.layers, id, host);
+  return containerOf(named, config, security, image.layers, id, host, name);
 };
 
 const containerOf = async (
@@ -407,32 +406,60 @@ const containerOf = async (
   lower: readonly string[],
   id: string,
   host: Host,
+  name: string,
 ): Promise<Container> => {
-  const { detach } = values;
-  const { resources } = config.linux;
-  const limits = planLimits(host, id, detach ? { ...resources, counted: true } : resources);
-  if (!hasNewNamespace(config.linux, "pid") && limits.groups.length === 0)
+  const network = /^(?:pasta|slirp4netns)/.test(values.network ?? "")
+    ? (await import("../containers/user-network.ts")).planUserNetwork(
+        values.network!,
+        `${statePath(host)}/${id}.pid`,
+        host,
+      )
+    : undefined;
+  const filter = await seccompProgram(security, host);
+  const container = {
+    id,
+    state: statePath(host),
+    config,
+    lower,
+    input: values.interactive,
+    files: filesFor(values, config, lower.length > 0, host, network?.resolver),
+    init: values.init,
+    cidfile: values.cidfile,
+    filter,
+    joins: values.joins,
+    timeout: wholeNumber("--timeout", values.timeout, 0) || undefined,
+    kept: values.detach ? `${keptPath(host)}/${id}` : undefined,
+  };
+  const held =
+    host.euid === 0
+      ? asRoot(container, values, network, host)
+      : await (await import("./run-rootless.ts")).asPlainUser(container, values, network, host, name);
+  if (!hasNewNamespace(config.linux, "pid") && held.limits.groups.length === 0)
     throw new HostError(
       `--pid ${values.pid}: without control groups nobody could tell which processes are the container's`,
       "nsk doctor says what is in their way",
     );
-  const filter = await seccompProgram(security, host);
-  const held = limits.filtersDevices || values.privileged ? config : withoutNodes(config, values);
-  return {
-    id,
-    details: detailsFrom(values, held, filter),
-    config: held,
-    lower,
-    input: values.interactive,
-    files: filesFor(values, config, lower.length > 0, host),
-    init: values.init,
-    cidfile: values.cidfile,
-    filter,
-    limits,
-    joins: values.joins,
-    timeout: wholeNumber("--timeout", values.timeout, 0) || undefined,
-    kept: detach ? `${keptPath(host)}/${id}` : undefined,
-  };
+  return { ...held, details: detailsFrom(values, held.config, filter) };
+};
+
+type Undecided = Omit<Container, "limits" | "users" | "details">;
+
+const asRoot = (
+  container: Undecided,
+  values: Values<typeof options>,
+  network: UserNetwork | undefined,
+  host: Host,
+): Undecided & Pick<Container, "limits"> => {
+  if (network)
+    throw new HostError(
+      `--network ${values.network}: that is for containers in a user namespace, which root's are not`,
+      "--network host shares the machine's",
+    );
+  const { id, config } = container;
+  const { resources } = config.linux;
+  const limits = planLimits(host, id, values.detach ? { ...resources, counted: true } : resources);
+  const mayMakeNodes = limits.filtersDevices || values.privileged;
+  return { ...container, config: mayMakeNodes ? config : withoutNodes(config, values), limits };
 };
 
 /** What others are told of it. The name stands first: removeLeftovers looks for it there. */
@@ -472,8 +499,9 @@ const filesFor = (
   { hostname, linux }: Config,
   isThrownAway: boolean,
   host: Host,
+  resolver: string | undefined,
 ): readonly OwnFile[] => {
-  if (isThrownAway) return ownFiles(values, hostname ?? "", !hasNamespace(linux, "network"), host);
+  if (isThrownAway) return ownFiles(values, hostname ?? "", !hasNamespace(linux, "network"), host, resolver);
   const { addHost, dns, dnsSearch, dnsOption } = values;
   if (addHost.length || dns.length || dnsSearch.length || dnsOption.length)
     throw new UsageError(

@@ -48,7 +48,7 @@ export const stop = command({
       operands,
       host,
       (it, process) => {
-        const record = it.detached ? holdRecord(it.id) : undefined;
+        const record = it.detached ? holdRecord(it.id, host) : undefined;
         signalContainer(process, signal ?? it.stopSignal ?? SIG.SIGTERM);
         const patience = seconds ?? it.stopTimeout ?? SECONDS;
         if (!awaitEnd(process, patience < 0 ? -1 : 1000 * patience)) {

@@ -25,7 +25,7 @@ import { end, forget, keep, log } from "./kept.ts";
 import { STREAM } from "./log.ts";
 import { prepared } from "./prepared.ts";
 import { failedMark } from "./program.ts";
-import { NAMES } from "./record.ts";
+import { namesIn } from "./record.ts";
 import { cleanup, openRecord, sweep, tellId } from "./record-steps.ts";
 
 /** What the supervisor holds of the host's tree for the child. */
@@ -121,8 +121,8 @@ const supervise = (container: Container, started: Slot, start: ForkStep, volumes
 };
 
 /** Of one that has not started nothing is kept. */
-const forgetAll = ({ details: { name, autoRemove }, kept = "" }: Container): CallStep[] => [
-  ...(name === undefined || autoRemove ? [] : [steps.unlink(`${NAMES}/${name}`)]),
+const forgetAll = ({ state, details: { name, autoRemove }, kept = "" }: Container): CallStep[] => [
+  ...(name === undefined || autoRemove ? [] : [steps.unlink(`${namesIn(state)}/${name}`)]),
   ...forget(kept),
 ];
 

@@ -214,6 +214,8 @@ export type SeccompOperator = `SCMP_CMP_${"NE" | "LT" | "LE" | "EQ" | "GE" | "GT
 /** A block or character device, or a named pipe, which has no numbers. @see mknod(2) */
 export interface Device {
   readonly path: string;
+  /** Where the host has it, when that is another path. */
+  readonly source?: string | undefined;
   readonly type: "b" | "c" | "p";
   readonly major: number;
   readonly minor: number;

@@ -1,7 +1,7 @@
 // What the parts of the planner share: the container, and the slots that supervisor and child both know.
 
 import type { LimitsPlan } from "../cgroups/limits.ts";
-import { slot } from "../plan/call.ts";
+import { type CallStep, slot } from "../plan/call.ts";
 import type { Step } from "../plan/plan.ts";
 import type { Config, OwnFile } from "./config.ts";
 import type { Details } from "./record.ts";
@@ -11,6 +11,8 @@ import type { UserNamespacePlan } from "./user-namespace.ts";
 export interface Container {
   /** 12 hexadecimal digits, as docker's short ids. */
   readonly id: string;
+  /** Where its record is: statePath(). */
+  readonly state: string;
   readonly config: Config;
   /** What the record tells of it. */
   readonly details: Details;
@@ -37,6 +39,8 @@ export interface Container {
   readonly kept?: string | undefined;
   /** Enters namespaces of other containers: those of its config that have a path. */
   readonly joins?: readonly Step[] | undefined;
+  /** How its root is put together in `state`, where no overlay over all of it can be made. */
+  readonly pieces?: readonly CallStep[] | undefined;
   /** Its user namespace, when it has one of its own; its config is then one withoutPrivilege(). */
   readonly users?: UserNamespacePlan | undefined;
 }

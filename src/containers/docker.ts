@@ -94,7 +94,7 @@ export const configFromFlags = (
       readonlyPaths: security.protectsPaths ? READONLY_PATHS : [],
       devices: devicesOf(
         devices.map(({ device }) => device),
-        privileged ? allDevices(host) : [],
+        privileged && host.euid === 0 ? allDevices(host) : [],
       ),
       sysctl: parseSysctls(flags.sysctl, own),
     },
@@ -178,7 +178,7 @@ const parseNamespaces = (flags: Flags): Namespace[] => {
     const value = flags[option];
     const other = joined[type];
     if (other) namespaces.push({ type, path: `/proc/${other.pid}/ns/${file}` });
-    else if (value !== undefined && value !== "host" && !(words as readonly string[]).includes(value))
+    else if (value !== undefined && value !== "host" && !isNew(value, words, option))
       throw new UsageError(
         `--${option} ${value}: nsk run has ${[...words, "host", "container:NAME"].filter(Boolean).join(", ")}`,
       );
@@ -188,12 +188,15 @@ const parseNamespaces = (flags: Flags): Namespace[] => {
   return namespaces;
 };
 
+const isNew = (value: string, words: readonly string[], option: string): boolean =>
+  words.includes(value) || (option === "network" && words.includes(value.replace(/:.*/s, "")));
+
 /** Namespaces that may be another's, by their options and files, and the words for new ones. */
 export const SHARED = [
   { option: "pid", type: "pid", file: "pid", words: ["", "private"] },
   { option: "uts", type: "uts", file: "uts", words: ["", "private"] },
   { option: "ipc", type: "ipc", file: "ipc", words: ["", "private", "shareable", "none"] },
-  { option: "network", type: "network", file: "net", words: ["none"] },
+  { option: "network", type: "network", file: "net", words: ["none", "pasta", "slirp4netns"] },
 ] as const;
 
 /** `DIR` is used as it is, `DIR:O` below a throwaway layer (podman's notation), and no rootfs is `/:O`. */

@@ -137,11 +137,12 @@ const child = (container: Container, host: Host): Step[] => {
       ? [
           steps.unshare(CLONE.CLONE_NEWCGROUP, {
             reason: "its own groups are the root of what it sees of them",
+            ...(users?.refusals && { hints: users.refusals }),
           }),
         ]
       : []),
-    ...root(container, host),
     steps.setUmask(0, umask, { reason: "modes of what is made below are meant as they are written" }),
+    ...root(container, host),
     ...fileSystems(config.mounts.slice(0, from), attach, users === undefined),
     ...(linux.devices === DEVICES ? [prepared("devices")] : deviceNodes(linux.devices)),
     ...(container.files.length ? [...directories("/etc"), ...container.files.flatMap(ownFile)] : []),
@@ -154,7 +155,7 @@ const child = (container: Container, host: Host): Step[] => {
     ...config.mounts.slice(from).flatMap((mount, i) => attach(mount, from + i)),
     ...(config.root.readonly ? [readonlyRoot(container)] : []),
     ...standardInput(container),
-    ...process.rlimits.map(({ type, soft, hard }) => steps.limitResource(type, soft, hard)),
+    ...limitsOn(container),
     ...(process.capabilities.bounding === CAPABILITIES
       ? [prepared("bounding set")]
       : boundingSet(process.capabilities.bounding)),
@@ -165,6 +166,13 @@ const child = (container: Container, host: Host): Step[] => {
     ...confinement(container, host),
     ...(container.init ? behindInit(process, isHeeded) : [become(process)]),
   ];
+};
+
+const limitsOn = ({ config: { process }, users }: Container): CallStep[] => {
+  const hints = { [errno("EPERM")]: "a hard limit is raised by root outside alone" };
+  return process.rlimits.map(({ type, soft, hard }) =>
+    steps.limitResource(type, soft, hard, users ? { hints } : {}),
+  );
 };
 
 /** Those of a container; the usual ones stand at the beginning, and nothing is special about them but in a user namespace. */

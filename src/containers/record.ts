@@ -5,11 +5,14 @@ import { UsageError } from "../abi/errors.ts";
 import type { Config } from "./config.ts";
 import { type FirstProcess, parseRecord } from "./recognise.ts";
 
-/** Where records of running containers are, and where a container puts its root together in its own namespace. */
+/**
+ * Where root's records of running containers are, and where a container puts its root together in its own namespace;
+ * state-path.ts has other users'.
+ */
 export const STATE = "/run/nsk";
 
 /** Links to the records of those containers that have a name. */
-export const NAMES = `${STATE}/names`;
+export const namesIn = (state: string): string => `${state}/names`;
 
 /** What its user said of it, and what others may ask for. */
 export interface Details {

@@ -7,11 +7,10 @@ import type { CallStep } from "../plan/call.ts";
 import type { Step } from "../plan/plan.ts";
 import * as steps from "../plan/steps.ts";
 import { type Container, mayOpenDevices } from "./container.ts";
-import { STATE } from "./record.ts";
 import { openVolumes } from "./volumes.ts";
 
 /** Overlayfs takes colons between layers and commas between options, so those of a path need a backslash. */
-const overlayPath = (path: string): string => path.replace(/[\\:,]/g, (character) => `\\${character}`);
+export const overlayPath = (path: string): string => path.replace(/[\\:,]/g, (character) => `\\${character}`);
 
 /** `flags`: what it is to be besides not open for devices, where it is not. */
 const restrict = (
@@ -49,66 +48,73 @@ const lowerDirectories = (lower: readonly string[]): { from: string | undefined;
 
 /** Puts the root together, opens what is bound in from the host, and changes over. @see pivot_root(2) */
 export const root = (container: Container, host: Host): Step[] => {
-  const { config, lower, users } = container;
+  const { config, lower, state, pieces, users } = container;
   const overlay = lower.length > 0;
   const { path } = config.root;
-  const base = `${STATE}/root`;
+  const base = `${state}/root`;
   const below = overlay ? lowerDirectories(lower) : undefined;
-  const merged = below
-    ? [
-        ...(below.from === undefined
-          ? []
-          : [steps.chdir(below.from, { reason: "mount(2) takes a page: the layers by their last names" })]),
-        steps.mount(
-          {
-            source: "tmpfs",
-            target: STATE,
-            fstype: "tmpfs",
-            flags: MS.MS_NOSUID | MS.MS_NODEV,
-            data: "mode=0700",
-          },
-          { reason: "memory that takes what the container writes, gone with it" },
-        ),
-        steps.mkdir(`${STATE}/upper`, 0o755),
-        steps.mkdir(`${STATE}/work`, 0o700),
-        steps.mkdir(base, 0o755),
-        steps.mount(
-          {
-            source: "overlay",
-            target: base,
-            fstype: "overlay",
-            flags: mayOpenDevices(container) ? 0 : MS.MS_NODEV,
-            data: `lowerdir=${below.words},upperdir=${STATE}/upper,workdir=${STATE}/work${users ? ",userxattr" : ""}`,
-          },
-          {
-            reason: `${path} below, unchanged; what is written lands in the layer above`,
-            hints: {
-              ...(users && { [errno("EPERM")]: "overlays in user namespaces are there since Linux 5.11" }),
-              [errno("ENODEV")]: "the kernel has no overlay: modprobe overlay",
-              [errno("EINVAL")]:
-                `${path} is itself an overlay over an overlay, and the kernel stacks two at most`,
+  const merged = pieces
+    ? [...pieces]
+    : below
+      ? [
+          ...(below.from === undefined
+            ? []
+            : [steps.chdir(below.from, { reason: "mount(2) takes a page: the layers by their last names" })]),
+          steps.mount(
+            {
+              source: "tmpfs",
+              target: state,
+              fstype: "tmpfs",
+              flags: MS.MS_NOSUID | MS.MS_NODEV,
+              data: "mode=0700",
             },
-          },
-        ),
-      ]
-    : [
-        steps.mount(
-          { source: path, target: path, fstype: null, flags: MS.MS_BIND | MS.MS_REC, data: null },
-          { reason: "a root must be a mount", title: `use ${path} as the root` },
-        ),
-        ...(mayOpenDevices(container)
-          ? []
-          : [
-              restrict(container, path, 0, {
-                reason: "device nodes that lie in it open no device",
-                title: `use ${path} as the root`,
-              }),
-            ]),
-      ];
+            { reason: "memory that takes what the container writes, gone with it" },
+          ),
+          steps.mkdir(`${state}/upper`, 0o755),
+          steps.mkdir(`${state}/work`, 0o700),
+          steps.mkdir(base, 0o755),
+          steps.mount(
+            {
+              source: "overlay",
+              target: base,
+              fstype: "overlay",
+              flags: mayOpenDevices(container) ? 0 : MS.MS_NODEV,
+              data: `lowerdir=${below.words},upperdir=${state}/upper,workdir=${state}/work${users ? ",userxattr" : ""}`,
+            },
+            {
+              reason: `${path} below, unchanged; what is written lands in the layer above`,
+              hints: {
+                ...(users && { [errno("EPERM")]: "overlays in user namespaces are there since Linux 5.11" }),
+                [errno("ENODEV")]: "the kernel has no overlay: modprobe overlay",
+                [errno("EINVAL")]: users
+                  ? `${path} is itself an overlay over an overlay, or something is mounted in it, which a user namespace may not look behind`
+                  : `${path} is itself an overlay over an overlay, and the kernel stacks two at most`,
+              },
+            },
+          ),
+        ]
+      : [
+          steps.mount(
+            { source: path, target: path, fstype: null, flags: MS.MS_BIND | MS.MS_REC, data: null },
+            { reason: "a root must be a mount", title: `use ${path} as the root` },
+          ),
+          ...(mayOpenDevices(container)
+            ? []
+            : [
+                restrict(container, path, 0, {
+                  reason: "device nodes that lie in it open no device",
+                  title: `use ${path} as the root`,
+                }),
+              ]),
+        ];
   return [
     steps.mount(
       { source: null, target: "/", fstype: null, flags: MS.MS_REC | MS.MS_PRIVATE, data: null },
-      { title: "make the mounts private", reason: "the host sees nothing of the mounts made from here on" },
+      {
+        title: "make the mounts private",
+        reason: "the host sees nothing of the mounts made from here on",
+        ...(users?.refusals && { hints: users.refusals }),
+      },
     ),
     ...(users?.early ?? []),
     ...(users?.isRoots ? [] : openVolumes(config, host)),

@@ -109,7 +109,7 @@ export const mapSteps = (
 };
 
 /** Where PATH leads to, or else where distributions put it. */
-const findProgram = (host: Host, program: string): string => {
+export const findProgram = (host: Host, program: string): string => {
   for (const directory of (host.env("PATH") ?? "").split(":"))
     if (directory && host.kind(`${directory}/${program}`) === "file") return `${directory}/${program}`;
   return `/usr/bin/${program}`;

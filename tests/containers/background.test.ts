@@ -6,13 +6,14 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync }
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { lineCutter, parseFrames } from "../../src/containers/log.ts";
-import { NAMES, STATE } from "../../src/containers/record.ts";
+import { namesIn, STATE } from "../../src/containers/record.ts";
 import { testNeeding } from "../support/needs.ts";
 import { nsk, type Ran, runCommand, runNsk } from "../support/nsk.ts";
 import { nothing, remainsOf, stateOf, until } from "./containers.ts";
 
 const live = testNeeding("root");
 const scratch = mkdtempSync(join(tmpdir(), "nsk-background-"));
+const NAMES = namesIn(STATE);
 const KEPT = "/var/lib/nsk/containers";
 let count = 0;
 const uniqueName = (): string => `nsk-bg-${process.pid}-${count++}`;

@@ -3,7 +3,7 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import type { Config } from "../../src/containers/config.ts";
-import { NAMES } from "../../src/containers/record.ts";
+import { namesIn, STATE } from "../../src/containers/record.ts";
 import {
   checkName,
   detailsText,
@@ -116,7 +116,7 @@ live("a name is one container's, until that ends", async () => {
   ).toEqual([it.id]);
   it.say("");
   await it.exited;
-  expect(existsSync(`${NAMES}/${name}`)).toBe(false);
+  expect(existsSync(`${namesIn(STATE)}/${name}`)).toBe(false);
   expect(runNsk("run", "--name", name, "true").status).toBe(0);
 });
 

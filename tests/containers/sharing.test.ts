@@ -122,7 +122,7 @@ describe("--pid host", () => {
 test.each([
   [["--pid", "foo"], "--pid foo: nsk run has private, host, container:NAME"],
   [["--ipc", "foo"], "--ipc foo: nsk run has private, shareable, none, host, container:NAME"],
-  [["--network", "bridge"], "--network bridge: nsk run has none, host, container:NAME"],
+  [["--network", "bridge"], "--network bridge: nsk run has none, pasta, slirp4netns, host, container:NAME"],
 ])("%j is one line", (words, message) => {
   const { status, stderr } = runNsk("run", ...words, "true");
   expect({ status, stderr }).toEqual({ status: 125, stderr: `nsk run: ${message}\n` });

@@ -1,0 +1,281 @@
+// `nsk run` as a plain user: with ranges of ids a whole container, without them one with a single id.
+
+import { afterAll, describe, expect } from "bun:test";
+import { chownSync, mkdirSync, mkdtempSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { testNeeding } from "../support/needs.ts";
+import { type Ran, runCommand } from "../support/nsk.ts";
+import { type How, NEEDS, type PlainUser, plainUser, RANGE, removeScratch } from "../support/plain-user.ts";
+import { until } from "./containers.ts";
+
+const live = testNeeding(...NEEDS);
+
+const scratch = mkdtempSync(join(tmpdir(), "nsk-rootless-"));
+afterAll(() => removeScratch(scratch));
+let known: PlainUser | undefined;
+const user = (): PlainUser => (known ??= plainUser(scratch));
+
+const inside = (script: string, options: readonly string[] = [], how: How = {}): Ran =>
+  user().run([user().binary, "run", ...options, "--", "sh", "-c", script], how);
+
+const output = (script: string, options: readonly string[] = [], how: How = {}): string => {
+  const { status, stdout, stderr } = inside(script, options, how);
+  expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+  return stdout;
+};
+
+const MAP = "cat /proc/self/uid_map | tr -s ' '";
+const single: How = { ranges: false };
+
+describe("who is who", () => {
+  live("with ranges root inside is the user, and others follow from her ranges", () => {
+    expect(output(`id -u; ${MAP}; cat /proc/self/setgroups`)).toBe(
+      `0\n 0 ${user().uid} 1\n 1 ${RANGE.start} ${RANGE.count}\nallow\n`,
+    );
+    expect(output("id -u; id -G; touch /tmp/x; chown 7:8 /tmp/x; stat -c %u:%g /tmp/x", ["-u", "0:0"])).toBe(
+      "0\n0\n7:8\n",
+    );
+    expect(output("id -u; id -g; id -G", ["-u", "1000:1001", "--group-add", "5"])).toBe(
+      "1000\n1001\n1001 5\n",
+    );
+  });
+  live("without ranges there is one, and setgroups is denied", () => {
+    expect(output(`id -u; ${MAP}; cat /proc/self/setgroups`, [], single)).toBe(
+      `0\n 0 ${user().uid} 1\ndeny\n`,
+    );
+  });
+  live("without ranges another user is refused, with what gives ranges", () => {
+    const { status, stderr } = inside("true", ["-u", "1000"], single);
+    expect({ status, stderr }).toEqual({
+      status: 125,
+      stderr:
+        "nsk run: user 1000 is not among the ids of the container's user namespace\n" +
+        "hint: there is one user inside, root, without ranges in /etc/subuid and /etc/subgid: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ann\n",
+    });
+    expect(inside("true", ["--group-add", "5"], single).stderr).toStartWith("nsk run: group 5 is not among");
+  });
+  live("of ranges that differ for users and groups each is as long as its own file says", () => {
+    const one = join(scratch, "one");
+    writeFileSync(one, `ann:${RANGE.start}:1\n`);
+    const how = { before: `mount --bind ${one} /etc/subuid` };
+    expect(output(`${MAP}; tail -n 1 /proc/self/gid_map | tr -s ' '`, [], how)).toBe(
+      ` 0 ${user().uid} 1\n 1 ${RANGE.start} 1\n 1 ${RANGE.start} ${RANGE.count}\n`,
+    );
+  });
+  live("where user namespaces are forbidden, who forbids them and the mend are told", () => {
+    const { binary } = user();
+    const forbid = "echo 0 >/proc/sys/user/max_user_namespaces";
+    const all = [binary, "unshare", "-U", "--map-users", "all", "--map-groups", "all", "sh", "-c"];
+    const ran = runCommand([...all, `${forbid}; exec "$@"`, "sh", ...user().words([binary, "run", "true"])]);
+    expect(ran).toMatchObject({
+      status: 125,
+      stderr:
+        "nsk run: fork failed: No space left on device\n" +
+        "hint: user namespaces are switched off here; root switches them on: sysctl -w user.max_user_namespaces=10000\n",
+    });
+  });
+});
+
+describe("what it has", () => {
+  live("namespaces of its own, a network with loopback, a host name, devices that work, a terminal", () => {
+    const kinds = ["user", "mnt", "pid", "uts", "ipc", "net"];
+    const script = `for k in ${kinds.join(" ")}; do readlink /proc/self/ns/$k; done`;
+    const here = Bun.spawnSync(["sh", "-c", script]).stdout.toString().split("\n");
+    for (const [i, line] of output(script).trim().split("\n").entries()) expect(line).not.toBe(here[i]!);
+    expect(
+      output("hostname; ls /sys/class/net; head -c 3 /dev/zero | wc -c; echo x >/dev/null", ["-h", "box"]),
+    ).toBe("box\nlo\n3\n");
+    expect(output("tty; stat -c %U:%G $(tty)", ["-t"])).toBe("/dev/pts/0\r\nroot:tty\r\n");
+    expect(output("tty; echo $$", ["-t"], single)).toBe("/dev/pts/0\r\n1\r\n");
+  });
+  live("this machine's root, to be written to where the user may, and gone afterwards", () => {
+    const name = `nsk-rootless-${process.pid}`;
+    expect(
+      output(
+        `echo x >/${name}; echo y >/tmp/${name}; cat /${name} /tmp/${name}; stat -c %a /tmp; ls /etc/passwd`,
+      ),
+    ).toBe("x\ny\n1777\n/etc/passwd\n");
+    expect(readdirSync("/")).not.toContain(name);
+    expect(readdirSync("/tmp")).not.toContain(name);
+    const mine = join(user().home, "mine");
+    writeFileSync(mine, "before");
+    chownSync(mine, user().uid, user().uid);
+    expect(output(`echo after >${mine}; cat ${mine}`)).toBe("after\n");
+    expect(Bun.spawnSync(["cat", mine]).stdout.toString()).toBe("before");
+  });
+  live(
+    "docker's protections: masked and read-only paths, the filter, 14 capabilities, none to be had from a file",
+    () => {
+      expect(
+        output(
+          "cat /proc/keys | wc -c; (echo x >/proc/sys/kernel/hostname) 2>/dev/null || echo no; grep -E 'Seccomp:|CapEff' /proc/self/status",
+        ),
+      ).toBe("0\nno\nCapEff:\t00000000a80425fb\nSeccomp:\t2\n");
+    },
+  );
+  live("its own files of /etc, also where something of the host's is mounted in /etc", () => {
+    expect(
+      output("cat /etc/hostname; tail -n 1 /etc/hosts; getent passwd ann | cut -d: -f1", ["-h", "box"]),
+    ).toBe("box\n127.0.0.1\tbox\nann\n");
+  });
+  live("a volume with the user's own rights", () => {
+    const volume = join(user().home, "volume");
+    mkdirSync(volume);
+    chownSync(volume, user().uid, user().uid);
+    output("echo x >/v/written", ["-v", `${volume}:/v`]);
+    expect(Bun.spawnSync(["stat", "-c", "%u", join(volume, "written")]).stdout.toString()).toBe(
+      `${user().uid}\n`,
+    );
+    expect(inside("echo x >/v/y", ["-v", `${volume}:/v:ro`]).stderr).toContain("Read-only file system");
+    const { status, stderr } = inside("true", ["-v", "/root:/v/x"], single);
+    // /root can be bound in, and stays as closed as it is.
+    expect([status, stderr]).toEqual([0, ""]);
+    expect(inside("ls /v", ["-v", "/root:/v"]).status).not.toBe(0);
+  });
+  live("the host's network and /sys with --network host, and its queues with --ipc host", () => {
+    expect(output("ls /sys/class/net", ["--network", "host"])).toBe(
+      Bun.spawnSync(["ls", "/sys/class/net"]).stdout.toString(),
+    );
+    expect(inside("echo x >/sys/kernel/profiling", ["--network", "host"]).status).not.toBe(0);
+    expect(output("readlink /proc/self/ns/ipc", ["--ipc", "host"])).toBe(
+      Bun.spawnSync(["readlink", "/proc/self/ns/ipc"]).stdout.toString(),
+    );
+  });
+  live("a directory as its root", () => {
+    const root = join(user().home, "root");
+    mkdirSync(join(root, "bin"), { recursive: true });
+    Bun.spawnSync(["cp", Bun.which("busybox")!, join(root, "bin")]);
+    for (const applet of ["sh", "ls", "id"]) symlinkSync("busybox", join(root, "bin", applet));
+    Bun.spawnSync(["chown", "-R", "-h", `${user().uid}:${user().uid}`, root]);
+    for (const how of [{}, single]) {
+      const script = "id -u; ls /; echo x >/kept";
+      expect(output(script, ["--rootfs", `${root}:O`], how)).toBe("0\nbin\ndev\netc\nproc\nsys\n");
+      expect(readdirSync(root)).not.toContain("kept");
+      expect(inside(script, ["--rootfs", root, "--read-only"], how).stderr).toContain(
+        "Read-only file system",
+      );
+    }
+    expect(output("echo x >/kept", ["--rootfs", root])).toBe("");
+    expect(readdirSync(root)).toContain("kept");
+  });
+});
+
+describe("what a plain user cannot have is told", () => {
+  const last = (ran: Ran): string => ran.stderr.trimEnd();
+  live("--privileged is root of the user namespace, without the host's devices", () => {
+    const ran = inside("mount -t tmpfs x /mnt && ls /dev/pts && grep CapEff /proc/self/status", [
+      "--privileged",
+    ]);
+    expect(ran.status).toBe(0);
+    expect(last(ran)).toBe(
+      "nsk run: --privileged: all capabilities, over what is its user namespace's own; the host's devices stay out",
+    );
+  });
+  live("a device is the host's node with its own rights", () => {
+    const ran = inside("head -c 1 /dev/z | wc -c; echo x >/dev/z", ["--device", "/dev/zero:/dev/z:r"]);
+    expect(ran).toMatchObject({ status: 0, stdout: "1\n" });
+    expect(last(ran)).toStartWith(
+      "nsk run: --device /dev/zero:/dev/z:r: a plain user's container has the rights",
+    );
+  });
+  live("nodes cannot be made", () => {
+    expect(inside("mknod /x c 1 3", ["--cap-add", "MKNOD"]).stderr).toContain("Operation not permitted");
+  });
+  live("a limit on itself that only root raises", () => {
+    const ran = inside("true", ["--ulimit", "nofile=100000000"]);
+    expect([ran.status, last(ran)]).toEqual([
+      125,
+      "nsk run: set RLIMIT_NOFILE failed: Operation not permitted\nhint: a hard limit is raised by root outside alone",
+    ]);
+    expect(inside("true", ["--oom-score-adj", "-999"]).stderr).toBe(
+      "nsk run: write /proc/self/oom_score_adj failed: Permission denied\nhint: only root may go below what the caller has\n",
+    );
+    expect(output("cat /proc/self/oom_score_adj", ["--oom-score-adj", "900"])).toBe("900\n");
+  });
+});
+
+describe("its life", () => {
+  const words = (...them: string[]): string[] => user().words([user().binary, ...them]);
+  const recorded = (): string[] =>
+    readdirSync(user().runtime).includes("nsk")
+      ? readdirSync(join(user().runtime, "nsk")).filter((name) => /^[0-9a-f]{12}$/.test(name))
+      : [];
+  live("ps -a, stop and kill see it by name, whoever it runs as; nothing is left", async () => {
+    for (const [name, end] of [
+      ["one", ["stop", "-t", "0"]],
+      ["two", ["kill"]],
+    ] as const) {
+      const child = Bun.spawn(words("run", "-u", "1000", "--name", name, "--", "sleep", "100"), {
+        stdin: "ignore",
+        stdout: "inherit",
+        stderr: "inherit",
+      });
+      await until(`${name} is listed`, () => user().nsk("ps", "-a").stdout.includes(` ${name}\n`));
+      expect(user().nsk(...end, name)).toMatchObject({ status: 0, stdout: `${name}\n`, stderr: "" });
+      expect(await child.exited).toBe(137);
+      expect(recorded()).toEqual([]);
+    }
+  });
+  live("it ends with a supervisor that is killed, and the next run removes its record", async () => {
+    const child = Bun.spawn(words("run", "-u", "1000", "--name", "lost", "--", "sleep", "100"), {
+      stdin: "ignore",
+      stdout: "inherit",
+      stderr: "inherit",
+    });
+    await until("lost is listed", () => user().nsk("ps", "-a").stdout.includes(" lost\n"));
+    child.kill("SIGKILL");
+    await child.exited;
+    output("true");
+    expect(recorded()).toEqual([]);
+  });
+  live("exit statuses are docker's", () => {
+    for (const [script, status] of [
+      ["exit 7", 7],
+      ["kill -9 $$", 0],
+      ["nowhere-to-be-found", 127],
+    ] as const)
+      expect(inside(`sh -c '${script}'`).status).toBe(status || 137);
+    expect(user().nsk("run", "nowhere-to-be-found", "x").status).toBeGreaterThan(0);
+  });
+});
+
+describe("the directory of records", () => {
+  const tmp = (): string => `/tmp/nsk-${user().uid}`;
+  const here: How = { env: { XDG_RUNTIME_DIR: "" } };
+  live("is made in /tmp, for the user alone, where there is no runtime directory", () => {
+    const script = `${user().binary} run -- true && stat -c '%u %a' ${tmp()}`;
+    // The program lies in /tmp, too.
+    const before = `mkdir -p /mnt; mount --bind ${scratch} /mnt; mount -t tmpfs -o mode=1777 tmpfs /tmp; mount -t tmpfs tmpfs /run`;
+    const ran = user().run(["sh", "-c", script.replaceAll(user().binary, "/mnt/nsk")], { ...here, before });
+    expect(ran).toMatchObject({ status: 0, stdout: `${user().uid} 700\n`, stderr: "" });
+  });
+  const attacks: readonly (readonly [title: string, made: string, said: RegExp])[] = [
+    ["that somebody else has made", "mkdir -m 777 $D", /is not this user's alone/],
+    ["that others may write to", "mkdir $D; chmod 777 $D; chown $U $D", /is not this user's alone/],
+    [
+      "that is a link, also to one of her own",
+      "mkdir -m 700 /tmp/x; chown $U /tmp/x; ln -s x $D",
+      /is no directory/,
+    ],
+    ["that is a file", "touch $D; chown $U $D", /is no directory/],
+  ];
+  for (const [title, made, said] of attacks)
+    live(`is not one ${title}: nothing is written there, and no record in it is believed`, () => {
+      const D = tmp();
+      // A record that names a process of hers, with a group to be removed.
+      const record = `[ -d $D ] && { echo "{\\"name\\":\\"bait\\",\\"command\\":[]}" >$D/0123456789ab; cat /proc/$$/stat >>$D/0123456789ab; }; true`;
+      const before = `mkdir -p /mnt; mount --bind ${scratch} /mnt; mount -t tmpfs -o mode=1777 tmpfs /tmp; mount -t tmpfs tmpfs /run; D=${D} U=${user().uid}; ${made}; ${record}`;
+      const how = { ...here, before };
+      const ran = user().run(["/mnt/nsk", "run", "--", "true"], how);
+      expect(ran.status).toBe(125);
+      expect(ran.stderr).toMatch(said);
+      expect(user().run(["/mnt/nsk", "ps", "-a", "--json"], how).stdout).toContain('"containers": []');
+      expect(user().run(["/mnt/nsk", "kill", "bait"], how).status).toBe(1);
+    });
+  live("is not in root's runtime directory, after su", () => {
+    expect(output("echo fine", [], { env: { XDG_RUNTIME_DIR: "/run/user/0" } })).toBe("fine\n");
+    expect(readdirSync("/tmp")).toContain(`nsk-${user().uid}`);
+    removeScratch(tmp());
+  });
+});
