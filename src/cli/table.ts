@@ -46,6 +46,7 @@ export const commands: Readonly<Record<string, Entry>> = {
   stop: { group: "Containers", load: async () => (await import("../commands/stop.ts")).stop },
   kill: { group: "Containers", load: async () => (await import("../commands/stop.ts")).kill },
   pull: { group: "Images", load: async () => (await import("../commands/pull.ts")).pull },
+  push: { group: "Images", load: async () => (await import("../commands/push.ts")).push },
   images: { group: "Images", load: async () => (await import("../commands/images.ts")).images },
   rmi: { group: "Images", load: async () => (await import("../commands/rmi.ts")).rmi },
   import: { group: "Images", load: async () => (await import("../commands/import.ts")).importCommand },

@@ -6,6 +6,7 @@ import type { Host } from "../host/host.ts";
 import { findImage, hasImage, readInLayers, usable, type Usable } from "../images/images.ts";
 import { importImage, importRoot, powersOf } from "../images/import.ts";
 import { openLocal } from "../images/local.ts";
+import { isFor, type Platform, platformText } from "../images/platform.ts";
 import { familiarName, parseReference, referenceOr, withDefaultTag } from "../images/reference.ts";
 import { storePath } from "../images/store-path.ts";
 import { openStore } from "../images/store.ts";
@@ -39,11 +40,14 @@ export interface Choice {
 export interface ImageOptions {
   readonly image?: string | undefined;
   readonly rootfs?: string | undefined;
+  /** `always`, `missing` or `never`. */
+  readonly pull?: string | undefined;
+  readonly platform?: string | undefined;
   /** Nothing is to be done, so nothing may be pulled. */
   readonly explain: boolean;
 }
 
-/** The image that a command line asks for, pulled where the store has it not; undefined where it asks for none. */
+/** The image that a command line asks for, pulled where that is due; undefined where it asks for none. */
 export const chooseImage = async (
   options: ImageOptions,
   operands: readonly string[],
@@ -51,30 +55,48 @@ export const chooseImage = async (
   host: Host,
   name: string,
 ): Promise<Choice | undefined> => {
-  if (options.image !== undefined) {
-    if (options.rootfs !== undefined)
-      throw new UsageError("--image and --rootfs are two roots for one container");
-    return { image: await getImage(options.image, options.explain, host, name), operands };
-  }
+  const { image, rootfs } = options;
   const [first, ...rest] = operands;
-  if (options.rootfs !== undefined || dashed || first === undefined) return undefined;
-  if (!isImageOperand(first, host, (word) => hasImage(storePath(host), word))) return undefined;
-  return { image: await getImage(first, options.explain, host, name), operands: rest };
+  const ofImages = (["pull", "platform"] as const).find((key) => options[key] !== undefined);
+  if (image !== undefined) {
+    if (rootfs !== undefined) throw new UsageError("--image and --rootfs are two roots for one container");
+    return { image: await getImage(image, options, host, name), operands };
+  }
+  if (ofImages && (rootfs !== undefined || dashed))
+    throw new UsageError(`--${ofImages} is for images, and none is named`);
+  if (rootfs !== undefined || dashed || first === undefined) return undefined;
+  // Who says how to get an image means one.
+  if (!ofImages && !isImageOperand(first, host, (word) => hasImage(storePath(host), word))) return undefined;
+  return { image: await getImage(first, options, host, name), operands: rest };
 };
 
-const getImage = async (text: string, explain: boolean, host: Host, name: string): Promise<Usable> => {
+const PULL = ["always", "missing", "never"];
+
+const getImage = async (text: string, options: ImageOptions, host: Host, name: string): Promise<Usable> => {
+  const { pull = "missing", explain } = options;
+  if (!PULL.includes(pull)) throw new UsageError(`--pull is always, missing or never, not '${pull}'`);
+  const platform = platformOf(options.platform, host);
   const root = storePath(host);
   const path = FILES.test(text) ? text.replace(FILES, "") : text;
   const isPath = path !== text || /^\.{0,2}\//.test(text);
-  if (isPath) return getLocal(path, explain, host);
+  if (isPath) return getLocal(path, explain, platform, host);
   const bare = text.startsWith(REGISTRY) ? text.slice(REGISTRY.length) : text;
   const there = findImage(root, bare);
-  if (there) return usable(root, there);
+  // Without --platform whatever is here will do, as with docker: an emulator may be registered. @see binfmt_misc
+  const isOther = there && options.platform !== undefined && !isFor(platform, there.config.platform);
+  if (there && !isOther && (pull !== "always" || explain)) return usable(root, there);
   const reference = withDefaultTag(parseReference(bare));
-  if (explain) throw new HostError(`${familiarName(reference)} is not in the store`, `nsk pull ${bare}`);
-  writeAll(2, `${name}: no image '${familiarName(reference)}' here yet, pulling it\n`);
+  const shown = familiarName(reference);
+  const why = isOther ? `here for ${platformText(there.config.platform)} only` : "not in the store";
+  const wanted = options.platform === undefined ? bare : `--platform ${options.platform} ${bare}`;
+  if (explain || pull === "never") throw new HostError(`${shown} is ${why}`, `nsk pull ${wanted}`);
+  if (isOther || !there)
+    writeAll(
+      2,
+      `${name}: ${isOther ? `'${shown}' is ${why}` : `no image '${shown}' here yet`}, pulling it\n`,
+    );
   try {
-    await fetchImage(reference, { quiet: false }, host);
+    await fetchImage(reference, { quiet: false, platform: options.platform }, host);
   } catch (error) {
     // Whoever meant a program has mistyped it.
     if (error instanceof HostError && !/[:@/]/.test(text))
@@ -82,18 +104,17 @@ const getImage = async (text: string, explain: boolean, host: Host, name: string
     throw error;
   }
   const pulled = findImage(root, bare);
-  if (!pulled) throw new HostError(`${familiarName(reference)} has been removed meanwhile`);
+  if (!pulled) throw new HostError(`${shown} has been removed meanwhile`);
   return usable(root, pulled);
 };
 
 /** A file or directory: a root directory as it is, anything else by way of the store. */
-const getLocal = async (path: string, explain: boolean, host: Host): Promise<Usable> => {
+const getLocal = async (path: string, explain: boolean, platform: Platform, host: Host): Promise<Usable> => {
   const isRoot = host.kind(path) === "directory" && host.kind(`${path}/oci-layout`) === undefined;
   const nothing = { entrypoint: [], cmd: [], env: [], workingDir: "", user: "" };
   if (isRoot) return { layers: [path], run: nothing };
   if (explain) throw new HostError(`${path} is not in the store`, `nsk import ${path} NAME`);
   const store = openStore(host);
-  const platform = platformOf(undefined, host);
   const powers = powersOf(host.euid);
   const { root, images = [] } = await openLocal(store, path, host, platform);
   if (root === undefined && images.length !== 1)
