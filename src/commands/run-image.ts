@@ -7,7 +7,7 @@ import { findImage, hasImage, readInLayers, usable, type Usable } from "../image
 import { importImage, importRoot, powersOf } from "../images/import.ts";
 import { openLocal } from "../images/local.ts";
 import { isFor, type Platform, platformText } from "../images/platform.ts";
-import { familiarName, parseReference, referenceOr, withDefaultTag } from "../images/reference.ts";
+import { familiarName, fullName, parseReference, referenceOr, withDefaultTag } from "../images/reference.ts";
 import { storePath } from "../images/store-path.ts";
 import { openStore } from "../images/store.ts";
 import { programCandidates } from "../plan/program.ts";
@@ -79,7 +79,7 @@ const getImage = async (text: string, options: ImageOptions, host: Host, name: s
   const root = storePath(host);
   const path = FILES.test(text) ? text.replace(FILES, "") : text;
   const isPath = path !== text || /^\.{0,2}\//.test(text);
-  if (isPath) return getLocal(path, explain, platform, host);
+  if (isPath) return getLocal(path, explain, platform, host, name);
   const bare = text.startsWith(REGISTRY) ? text.slice(REGISTRY.length) : text;
   const there = findImage(root, bare);
   // Without --platform whatever is here will do, as with docker: an emulator may be registered. @see binfmt_misc
@@ -96,7 +96,9 @@ const getImage = async (text: string, options: ImageOptions, host: Host, name: s
       `${name}: ${isOther ? `'${shown}' is ${why}` : `no image '${shown}' here yet`}, pulling it\n`,
     );
   try {
-    await fetchImage(reference, { quiet: false, platform: options.platform }, host);
+    const chosen = options.platform === undefined ? [] : ["--platform", options.platform];
+    const own = await asPlainUser(name, ["pull", ...chosen, "--", fullName(reference)], host);
+    if (own === undefined) await fetchImage(reference, { quiet: false, platform: options.platform }, host);
   } catch (error) {
     // Whoever meant a program has mistyped it.
     if (error instanceof HostError && !/[:@/]/.test(text))
@@ -108,14 +110,39 @@ const getImage = async (text: string, options: ImageOptions, host: Host, name: s
   return usable(root, pulled);
 };
 
+/** What `nsk WORDS` prints, run with the ids that a plain user has been given; undefined where that is not needed. */
+const asPlainUser = async (
+  name: string,
+  words: readonly string[],
+  host: Host,
+): Promise<string | undefined> =>
+  host.euid === 0 ? undefined : (await import("./with-owners.ts")).runWithOwners(name, words, host);
+
 /** A file or directory: a root directory as it is, anything else by way of the store. */
-const getLocal = async (path: string, explain: boolean, platform: Platform, host: Host): Promise<Usable> => {
+const getLocal = async (
+  path: string,
+  explain: boolean,
+  platform: Platform,
+  host: Host,
+  name: string,
+): Promise<Usable> => {
   const isRoot = host.kind(path) === "directory" && host.kind(`${path}/oci-layout`) === undefined;
   const nothing = { entrypoint: [], cmd: [], env: [], workingDir: "", user: "" };
   if (isRoot) return { layers: [path], run: nothing };
   if (explain) throw new HostError(`${path} is not in the store`, `nsk import ${path} NAME`);
+  const own = await asPlainUser(
+    name,
+    ["import", "--json", "--platform", platformText(platform), "--", path],
+    host,
+  );
+  if (own !== undefined) {
+    const made = JSON.parse(own) as { id: string }[];
+    if (made.length !== 1)
+      throw new UsageError(`${path} has ${made.length} images`, `nsk import ${path}, and name one`);
+    return usable(storePath(host), findImage(storePath(host), made[0]!.id)!);
+  }
   const store = openStore(host);
-  const powers = powersOf(host.euid);
+  const powers = powersOf(host);
   const { root, images = [] } = await openLocal(store, path, host, platform);
   if (root === undefined && images.length !== 1)
     throw new UsageError(`${path} has ${images.length} images`, `nsk import ${path}, and name one`);

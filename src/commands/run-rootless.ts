@@ -16,6 +16,7 @@ import { isMapped, planUserNamespace, withoutPrivilege } from "../containers/use
 import type { UserNetwork } from "../containers/user-network.ts";
 import { userName } from "../host/accounts.ts";
 import type { Host } from "../host/host.ts";
+import { hasMapPrograms } from "../namespaces/helper.ts";
 import { type IdRange, rootAndRanges } from "../namespaces/id-maps.ts";
 import { mkdir, writeFile } from "../plan/steps.ts";
 import { writeAll } from "../sys/linux.ts";
@@ -69,7 +70,7 @@ export const asPlainUser = async (
 const mapping = (sort: "user" | "group", host: Host): IdMapping[] => {
   const other = rootAndRanges(sort === "user" ? "group" : "user", host);
   const own = rootAndRanges(sort, host);
-  const ranges = other.length > 1 && hasHelpers(host) ? own : own.slice(0, 1);
+  const ranges = other.length > 1 && hasMapPrograms(host) ? own : own.slice(0, 1);
   return ranges.map(({ inner, outer, count }: IdRange) => ({
     containerID: inner,
     hostID: outer,
@@ -77,18 +78,9 @@ const mapping = (sort: "user" | "group", host: Host): IdMapping[] => {
   }));
 };
 
-const HELPERS = ["newuidmap", "newgidmap"];
-
-const hasHelpers = (host: Host): boolean => {
-  const directories = [...(host.env("PATH") ?? "").split(":"), "/usr/bin"];
-  return HELPERS.every((name) =>
-    directories.some((directory) => directory && host.kind(`${directory}/${name}`) === "file"),
-  );
-};
-
 /** Why there is but one id inside, and what to do about it. */
 const fewIds = (host: Host): string =>
-  hasHelpers(host)
+  hasMapPrograms(host)
     ? `there is one user inside, root, without ranges in /etc/subuid and /etc/subgid: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${userName(host, host.euid)}`
     : "there is one user inside, root, without newuidmap and newgidmap: apt install uidmap (shadow-utils on Fedora)";
 
