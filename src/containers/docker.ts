@@ -46,7 +46,8 @@ export const configFromFlags = (
     );
   const own = parseNamespaces(flags, network);
   const { path } = parseRootfs(flags.rootfs);
-  const user = parseUser(flags.user, path, host);
+  const kept = parseUserns(flags.userns, host);
+  const user = parseUser(flags.user ?? (kept && `${kept.uid}:${kept.gid}`), path, host);
   const extra = parseGroups(flags.groupAdd, path, host);
   const hostname = parseHostname(flags, id, own, host);
   const devices = flags.device.map((text) => parseDevice(text, host));
@@ -157,7 +158,7 @@ const writable = (mount: Mount): Mount => ({
 });
 
 /** A namespace that is shared with the host is none of its own. */
-const parseNamespaces = ({ ipc, uts, userns }: Flags, network: string): readonly NamespaceType[] => {
+const parseNamespaces = ({ ipc, uts }: Flags, network: string): readonly NamespaceType[] => {
   const own: NamespaceType[] = ["mount", "pid"];
   const check = (option: string, value: string | undefined, known: readonly string[]): void => {
     if (value !== undefined && !known.includes(value))
@@ -165,12 +166,35 @@ const parseNamespaces = ({ ipc, uts, userns }: Flags, network: string): readonly
   };
   check("uts", uts, ["", "private", "host"]);
   check("ipc", ipc, ["", "private", "shareable", "none", "host"]);
-  check("userns", userns, ["", "host"]);
   if (uts !== "host") own.push("uts");
   if (ipc !== "host") own.push("ipc");
   if (network !== "host") own.push("network");
   own.push("cgroup");
   return own;
+};
+
+/**
+ * Which ids a plain user's own are inside: root's (`host`, as podman has it), for which this is undefined, or podman's
+ * `keep-id[:uid=N,gid=N]`. Root's containers have no user namespace.
+ */
+export const parseUserns = (text: string = "", host: Host): { uid: number; gid: number } | undefined => {
+  if (text === "" || text === "host") return undefined;
+  const [, words] = /^keep-id(?::(.*))?$/s.exec(text) ?? [text];
+  if (host.euid === 0 || !text.startsWith("keep-id"))
+    throw new UsageError(
+      host.euid === 0
+        ? `--userns ${text}: root's containers have the host's ids (host)`
+        : `--userns ${text}: a plain user's containers have host (root inside is the user) and keep-id`,
+    );
+  let [uid, gid] = [host.euid, host.egid];
+  for (const word of words?.split(",") ?? []) {
+    const [, name, value = ""] = /^(uid|gid)=(\d+)$/.exec(word) ?? [];
+    const id = parseId(value);
+    if (id === undefined) throw new UsageError(`invalid --userns '${text}': keep-id[:uid=N,gid=N]`);
+    if (name === "uid") uid = id;
+    else gid = id;
+  }
+  return { uid, gid };
 };
 
 /** `DIR` is used as it is, `DIR:O` below a throwaway layer (podman's notation), and no rootfs is `/:O`. */
