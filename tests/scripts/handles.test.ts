@@ -221,6 +221,23 @@ let directories: readonly string[];
   expect(existsSync(group!)).toBe(false);
 });
 
+rooted("a process that runs already is moved into a group, and one that is none is told", async () => {
+  const ran = await runScript(`
+await using group = cgroup("nsk-handles-add-" + process.pid, ["pids"]).create();
+await using child = spawn(["sleep", "1000"]);
+group.add(child.pid);
+const told: unknown[] = [];
+for (const pid of [0, 2 ** 30])
+  try {
+    group.add(pid);
+  } catch (error) {
+    told.push((error as Error).name, (error as { code?: string }).code);
+  }
+say(group.processes()[0] === child.pid, ...told);`);
+  expect(ran).toMatchObject({ status: 0, stderr: "" });
+  expect(ran.words).toEqual(["true", "UsageError", "", "StepError", "ESRCH"].filter(Boolean));
+});
+
 rooted("a group that was there before stays", async () => {
   const name = `nsk-handles-there-${process.pid}`;
   const made = Bun.spawnSync([nsk, "cgcreate", "-g", `pids:${name}`]);
