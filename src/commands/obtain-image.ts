@@ -7,7 +7,7 @@ import { importImage, importRoot, powersOf } from "../images/import.ts";
 import { openLocal } from "../images/local.ts";
 import { isFor, type Platform, platformText } from "../images/platform.ts";
 import { familiarName, fullName, parseReference, withDefaultTag } from "../images/reference.ts";
-import { storePath } from "../images/store-path.ts";
+import { storePath } from "../host/store-path.ts";
 import { openStore } from "../images/store.ts";
 import { writeAll } from "../sys/linux.ts";
 import { fetchImage, platformOf } from "./fetch-image.ts";

@@ -17,7 +17,7 @@ import { isMapped, planUserNamespace, withoutPrivilege } from "../containers/use
 import type { UserNetwork } from "../containers/user-network.ts";
 import { userName } from "../host/accounts.ts";
 import type { Host } from "../host/host.ts";
-import { storePath } from "../images/store-path.ts";
+import { storePath } from "../host/store-path.ts";
 import { hasMapPrograms } from "../namespaces/helper.ts";
 import { type IdRange, rangesAround, rootAndRanges } from "../namespaces/id-maps.ts";
 import { mkdir, writeFile } from "../plan/steps.ts";
@@ -34,13 +34,18 @@ export interface Choices {
 
 /** A container as a plain user may have it. Throws {@link HostError} for what she asked for and cannot have. */
 export const asPlainUser = async (
-  container: Omit<Container, "limits" | "users">,
+  container: Omit<Container, "limits" | "users" | "details">,
   choices: Choices,
   network: UserNetwork | undefined,
   host: Host,
   name: string,
-): Promise<Container> => {
+): Promise<Omit<Container, "details">> => {
   const { id, state, lower } = container;
+  if (container.joins)
+    throw new HostError(
+      "namespaces of another container belong to its user namespace, and a plain user's containers have one each",
+      "as root they are to be had",
+    );
   const isExplained = choices.explain !== undefined;
   checkStatePath(state, host);
   const tell = (text: string): void => void writeAll(2, `${name}: ${text}\n`);

@@ -5,7 +5,7 @@ import { HostError } from "../abi/errors.ts";
 import { execute } from "../backends/execute.ts";
 import { spawn } from "../backends/spawn.ts";
 import type { Host } from "../host/host.ts";
-import { storePath } from "../images/store-path.ts";
+import { storePath } from "../host/store-path.ts";
 import { hasMapPrograms } from "../namespaces/helper.ts";
 import { rootAndRanges } from "../namespaces/id-maps.ts";
 import { userNamespacesForbidden } from "../namespaces/refusals.ts";

@@ -2,6 +2,7 @@
 
 import type { LimitsPlan } from "../cgroups/limits.ts";
 import { type CallStep, slot } from "../plan/call.ts";
+import type { Step } from "../plan/plan.ts";
 import type { Config, OwnFile } from "./config.ts";
 import type { Details } from "./record.ts";
 import type { UserNamespacePlan } from "./user-namespace.ts";
@@ -32,6 +33,12 @@ export interface Container {
   readonly filter: Uint8Array | undefined;
   /** The control groups of its limits. */
   readonly limits: LimitsPlan;
+  /** Seconds until it is killed. */
+  readonly timeout?: number | undefined;
+  /** Where its log and what is known of it are, when nobody waits for it; see kept.ts. */
+  readonly kept?: string | undefined;
+  /** Enters namespaces of other containers: those of its config that have a path. */
+  readonly joins?: readonly Step[] | undefined;
   /** How its root is put together in `state`, where no overlay over all of it can be made. */
   readonly pieces?: readonly CallStep[] | undefined;
   /** Its user namespace, when it has one of its own; its config is then one withoutPrivilege(). */
@@ -47,8 +54,22 @@ export const pair = slot("pair");
 
 export const record = slot("record");
 
+export const first = slot("pid");
+export const signals = slot("signals");
+export const master = slot("master");
+
+/** The pipe by which the child of one that does not wait tells of its start. */
+export const report = slot("report");
+
+/** The descriptor that the child keeps of it: the one that is closed by execve(2) alone. */
+export const REPORT = 3;
+
+/** Pipes for the container's standard output and error, and for an input that nothing comes from. */
+export const output = slot("output");
+export const errors = slot("errors");
+export const silence = slot("silence");
 export const umask = slot("umask");
 
 /** Whether nodes in its root open devices: when something else decides which, or when all are its own. */
 export const mayOpenDevices = ({ config, limits, users }: Container): boolean =>
-  limits.filtersDevices || (!users && config.process.capabilities.includes("CAP_MKNOD"));
+  limits.filtersDevices || (!users && config.process.capabilities.bounding.includes("CAP_MKNOD"));

@@ -67,7 +67,7 @@ const solid = (path: string): CallStep[] => {
  * The container's view of its control groups, read-only: its own groups are the roots. Where it has none of its own
  * there is nothing to see but the host's, and they are none of its business.
  */
-const controlGroups = (target: string, flags: number, hierarchies: Hierarchies): CallStep[] => {
+export const controlGroups = (target: string, flags: number, hierarchies: Hierarchies): CallStep[] => {
   const [only] = hierarchies;
   const view = (path: string, fstype: string, data: string | null): CallStep =>
     steps.mount({ source: fstype, target: path, fstype, flags, data }, { onError: "ignore" });

@@ -5,6 +5,7 @@ import { O } from "../abi/flags.ts";
 import { type CallStep, slot } from "../plan/call.ts";
 import type { Step } from "../plan/plan.ts";
 import * as steps from "../plan/steps.ts";
+import { hasNewNamespace } from "./config.ts";
 import { type Container, record } from "./container.ts";
 import { detailsText, namesIn } from "./record.ts";
 
@@ -52,14 +53,31 @@ const takeName = (name: string | undefined, state: string, link: typeof linkOpen
     link(path, {
       title: `take the name ${name}`,
       reason: "nobody else can have it as long as this link is there",
-      hints: { [errno("EEXIST")]: `a container of that name is running: nsk stop ${name}` },
+      hints: { [errno("EEXIST")]: `a container has that name: nsk rm -f ${name}` },
       undo: steps.unlink(path),
     }),
   ];
 };
 
-export const forgetName = ({ state, details: { name } }: Container): CallStep[] =>
-  name === undefined ? [] : [steps.unlink(`${namesIn(state)}/${name}`)];
+/** One that is kept keeps its name as well. */
+const forgetName = ({ state, details: { name, detached, autoRemove } }: Container): CallStep[] =>
+  name === undefined || (detached && !autoRemove) ? [] : [steps.unlink(`${namesIn(state)}/${name}`)];
+
+/** What is left to do when a container has ended. The record goes last: it says what is to be removed. */
+export const cleanup = (container: Container, more: readonly CallStep[] = []): CallStep[] => [
+  ...container.limits.remove,
+  ...forgetName(container),
+  ...more,
+  steps.unlink(`${container.state}/${container.id}`),
+];
+
+/** A container whose first process is no namespace's first leaves others behind, in its groups. */
+export const sweep = ({ config, limits }: Container): { sweep?: string } => {
+  const [group] = limits.groups;
+  return hasNewNamespace(config.linux, "pid") || group === undefined
+    ? {}
+    : { sweep: `${group}/cgroup.procs` };
+};
 
 /** For whoever started it with `--cidfile`. */
 export const tellId = ({ id, cidfile }: Container): CallStep[] => {

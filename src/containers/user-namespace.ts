@@ -3,7 +3,7 @@
 
 import { errno } from "../abi/errno.ts";
 import { HostError } from "../abi/errors.ts";
-import { MNT, RLIMIT, SIG } from "../abi/flags.ts";
+import { MNT, RLIMIT } from "../abi/flags.ts";
 import type { Host } from "../host/host.ts";
 import { mapSteps } from "../namespaces/helper.ts";
 import type { IdRange, Sort } from "../namespaces/id-maps.ts";
@@ -22,7 +22,7 @@ import {
   type Mount,
   type Process,
 } from "./config.ts";
-import { record, supervisor } from "./container.ts";
+import { record } from "./container.ts";
 import { parseMountOptions } from "./mount-options.ts";
 import type { UserNetwork } from "./user-network.ts";
 import { volumeSlot } from "./volumes.ts";
@@ -113,7 +113,6 @@ export const planUserNamespace = (
       steps.setgid(0, { reason: "root of the new user namespace, whoever that is outside" }),
       steps.setuid(0),
       enter.ownFilesOfProc({ reason: "the change has given this process's files in /proc to root outside" }),
-      ...steps.dieWithParent(SIG.SIGKILL, supervisor),
     ],
     early: openFileSystems(config, state),
     setsGroups: !deniesGroups,

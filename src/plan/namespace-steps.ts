@@ -50,10 +50,11 @@ const STAT = {
   ino: { offset: { x64: 8, arm64: 8 }, size: 8 },
   uid: { offset: { x64: 28, arm64: 24 }, size: 4 },
   gid: { offset: { x64: 32, arm64: 28 }, size: 4 },
+  rdev: { offset: { x64: 40, arm64: 32 }, size: 8 },
 } as const;
 
 /** One field of what {@link status} put into the buffer `name`. */
-export const statusField = (name: string, field: "ino" | "uid" | "gid"): Loaded => ({
+export const statusField = (name: string, field: "ino" | "uid" | "gid" | "rdev"): Loaded => ({
   buffer: name,
   ...STAT[field],
   text: `${name}.st_${field}`,
@@ -197,6 +198,17 @@ export const giveWord = (pair: Slot, reason: string): CallStep =>
     reason,
   });
 
+/** Wait until {@link endWait}, or until the other process has ended. */
+export const awaitEnd = (pair: Slot): CallStep[] => [
+  call("close", [partOf(pair, 1)], "close"),
+  call("read", [partOf(pair, 0), { type: "buffer", name: "word", size: 8 }, int(1)], "read"),
+];
+
+export const endWait = (pair: Slot): CallStep[] => [
+  call("close", [partOf(pair, 1)], "close"),
+  call("close", [partOf(pair, 0)], "close"),
+];
+
 /** `getpid()` into `result`. @see getpid(2) */
 export const ownId = (result: Slot, about?: About): CallStep =>
   call("getpid", [], "getpid", { result, ...about });
@@ -229,6 +241,13 @@ export const writeComposed = (
   ];
 };
 
+/** `openat(AT_FDCWD, pathname, O_RDONLY|O_CLOEXEC)` into `result`, for a path that only the run knows. @see open(2) */
+export const openComposed = (path: Text, result: Slot, title: string, about?: About): CallStep =>
+  call("openat", [int(-100, "AT_FDCWD"), text(...path), flags(O.O_RDONLY | O.O_CLOEXEC, O)], title, {
+    result,
+    ...about,
+  });
+
 /** `execve(path, argv, environ)` with words that only the run knows. @see execve(2) */
 export const become = (
   path: string,
@@ -248,6 +267,10 @@ export const keepCapabilities = (about?: About): CallStep =>
  */
 export const ownFilesOfProc = (about?: About): CallStep =>
   call("prctl", [int(PR.PR_SET_DUMPABLE, "PR_SET_DUMPABLE"), int(1)], "prctl", about);
+
+/** `prctl(PR_SET_DUMPABLE, 0)`: its files in /proc are root's outside, and nobody traces it. @see PR_SET_DUMPABLE(2const) */
+export const hideFromOthers = (about?: About): CallStep =>
+  call("prctl", [int(PR.PR_SET_DUMPABLE, "PR_SET_DUMPABLE"), int(0)], "prctl", about);
 
 /**
  * `linkat(AT_FDCWD, "/proc/self/fd/N", AT_FDCWD, pathname, AT_SYMLINK_FOLLOW)`: give an open file a name, for whom

@@ -452,7 +452,7 @@ describe("bad input is one line, 125, and nothing is made", () => {
     ],
     [
       ["run", "--network", "bridge", "true"],
-      "nsk run: --network bridge: nsk run has none (loopback only) and host",
+      "nsk run: --network bridge: nsk run has none, pasta, slirp4netns, host, container:NAME",
     ],
     [["run", "-v", "name:/x", "true"], "nsk run: invalid volume 'name:/x': nsk has no named volumes"],
     [
