@@ -109,6 +109,26 @@ export const delegation = (it: GuestTest, cgroups: Cgroups): void => {
     },
   );
   it(
+    "alice, in a group that root gave her: a container has limits there, and the group goes with it",
+    given(`nsk run -m 32m --pids-limit 20 -- sh -c "grep -E '^0::|memory' /proc/self/cgroup; tail /dev/zero" || echo $?
+      find /sys/fs/cgroup/ -name 'nsk-*' -type d`),
+    ({ status, stdout, stderr }) => {
+      const where = cgroups === "v2" ? "0::/\n" : cgroups === "v1" ? "4:memory:/\n" : "4:memory:/\n0::/\n";
+      expect([status, stdout]).toEqual([0, `${where}137\n`]);
+      expect(stderr).toContain("out of memory: the kernel killed a program of the container");
+    },
+  );
+  it(
+    "alice without one: limits are refused on version 2, and told not to be held to on others",
+    "s=0; nsk run -m 32m true || s=$?; exit $s",
+    ({ status, stderr }) => {
+      const refused = cgroups === "v2";
+      expect(status).toBe(refused ? 125 : 0);
+      expect(stderr).toStartWith(refused ? "nsk run: no limits here: " : "nsk run: limits are not held to: ");
+    },
+    { user: "alice" },
+  );
+  it(
     "alice may not leave it, nor raise what root set for it",
     given(`
       nsk cgset -r memory.limit_in_bytes=-1 alice/shell && echo her own
