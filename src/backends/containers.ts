@@ -67,9 +67,11 @@ export const knownContainers = (host: Host): Known[] => {
   return all.toSorted((one, other) => (one.created < other.created ? -1 : 1));
 };
 
-/** The recorded process, and not another that has got its number. */
-const isThere = ({ first }: Running, host: Host): boolean =>
-  parseStat(host.read(`/proc/${first.pid}/stat`) ?? "")?.started === first.started;
+/** The recorded process, not one that its supervisor has yet to hear of the end of, and not another with its number. */
+const isThere = ({ first }: Running, host: Host): boolean => {
+  const line = host.read(`/proc/${first.pid}/stat`) ?? "";
+  return parseStat(line)?.started === first.started && !/\) [ZX] /.test(line);
+};
 
 /** Whether the supervisor of a container is there: it locks the record as long as it lives. */
 export const isSupervised = (id: string, host: Host): boolean => {

@@ -428,7 +428,9 @@ const containerOf = async (
     filter,
     joins: values.joins,
     timeout: wholeNumber("--timeout", values.timeout, 0) || undefined,
-    kept: values.detach ? `${keptPath(host)}/${id}` : undefined,
+    background: values.detach
+      ? (await import("../containers/background.ts")).inBackground(`${keptPath(host)}/${id}`)
+      : undefined,
   };
   const held =
     host.euid === 0

@@ -8,9 +8,11 @@ import { FAILED, type ForkStep, STARTED, type Step } from "../plan/plan.ts";
 import * as steps from "../plan/steps.ts";
 import type { IdMapping } from "./config.ts";
 import {
+  type Background,
   type Container,
   errors,
   first,
+  type Held,
   master,
   output,
   pair,
@@ -26,16 +28,18 @@ import { STREAM } from "./log.ts";
 import { prepared } from "./prepared.ts";
 import { failedMark } from "./program.ts";
 import { namesIn } from "./record.ts";
-import { cleanup, openRecord, sweep, tellId } from "./record-steps.ts";
+import { alarm, cleanup, openPair, openRecord, sweep, tellId } from "./record-steps.ts";
 
-/** What the supervisor holds of the host's tree for the child. */
-interface Held {
-  readonly open: readonly CallStep[];
-  readonly close: readonly CallStep[];
-}
+/** What is kept of it lies in `directory`. */
+export const inBackground = (directory: string): Background => ({
+  directory,
+  steps: background,
+  heeded: heeded(),
+  output: handsOutput,
+});
 
 /** The steps of the process that prints the id once there is a program. */
-export const background = (container: Container, start: ForkStep, volumes: Held): Step[] => {
+const background = (container: Container, start: ForkStep, volumes: Held): Step[] => {
   const [started, pid] = [slot("started"), slot("supervisor process")];
   const id = `${container.id}\n`;
   return [
@@ -55,7 +59,7 @@ export const background = (container: Container, start: ForkStep, volumes: Held)
 };
 
 const supervise = (container: Container, started: Slot, start: ForkStep, volumes: Held): Step[] => {
-  const { limits, input, users, timeout, kept = "", details } = container;
+  const { limits, input, users, timeout, details, background } = container;
   const { terminal } = container.config.process;
   const nothing = slot("nothing");
   return [
@@ -115,15 +119,15 @@ const supervise = (container: Container, started: Slot, start: ForkStep, volumes
       ...(limits.notices.length > 0 && { notices: limits.notices }),
       tell: [record, end],
       ...sweep(container),
-      cleanup: cleanup(container, details.autoRemove ? forget(kept) : []),
+      cleanup: cleanup(container, details.autoRemove && background ? forget(background.directory) : []),
     },
   ];
 };
 
 /** Of one that has not started nothing is kept. */
-const forgetAll = ({ state, details: { name, autoRemove }, kept = "" }: Container): CallStep[] => [
+const forgetAll = ({ state, details: { name, autoRemove }, background }: Container): CallStep[] => [
   ...(name === undefined || autoRemove ? [] : [steps.unlink(`${namesIn(state)}/${name}`)]),
-  ...forget(kept),
+  ...(background ? forget(background.directory) : []),
 ];
 
 /** The child's first steps: why it cannot be started is told to the supervisor. */
@@ -137,7 +141,7 @@ export const heeded = (): Step[] => [
 ];
 
 /** The child's standard output and error, and its input where it has one. */
-export const handsOutput = ({ input, config, users }: Container): CallStep[] => {
+const handsOutput = ({ input, config, users }: Container): CallStep[] => {
   const { uid, gid } = config.process.user;
   const fds = input ? [0, 1, 2] : [1, 2];
   return [
@@ -169,11 +173,3 @@ const giveOutput = ({ input, config: { process, linux } }: Container): CallStep[
     ...[output, errors].map((it) => steps.chownOpen(partOf(it, 1), user, group)),
   ];
 };
-
-export const openPair = (): CallStep =>
-  steps.socketPair(pair, { reason: "over it the child tells which descriptor its terminal is" });
-
-export const alarm = ({ timeout }: Container): CallStep[] =>
-  timeout === undefined
-    ? []
-    : [steps.setAlarm(timeout, { reason: "the container is killed when this is over" })];

@@ -2,7 +2,7 @@
 
 import type { LimitsPlan } from "../cgroups/limits.ts";
 import { type CallStep, slot } from "../plan/call.ts";
-import type { Step } from "../plan/plan.ts";
+import type { ForkStep, Step } from "../plan/plan.ts";
 import type { Config, OwnFile } from "./config.ts";
 import type { Details } from "./record.ts";
 import type { UserNamespacePlan } from "./user-namespace.ts";
@@ -35,14 +35,32 @@ export interface Container {
   readonly limits: LimitsPlan;
   /** Seconds until it is killed. */
   readonly timeout?: number | undefined;
-  /** Where its log and what is known of it are, when nobody waits for it; see kept.ts. */
-  readonly kept?: string | undefined;
+  /** When nobody waits for it. */
+  readonly background?: Background | undefined;
   /** Enters namespaces of other containers: those of its config that have a path. */
   readonly joins?: readonly Step[] | undefined;
   /** How its root is put together in `state`, where no overlay over all of it can be made. */
   readonly pieces?: readonly CallStep[] | undefined;
   /** Its user namespace, when it has one of its own; its config is then one withoutPrivilege(). */
   readonly users?: UserNamespacePlan | undefined;
+}
+
+/** What is different about a container that nobody waits for; background.ts makes it, which others need not load. */
+export interface Background {
+  /** Where its log and what is known of it are; see kept-files.ts. */
+  readonly directory: string;
+  /** All processes: the one that prints the id once there is a program, the supervisor, and the container's first. */
+  steps(container: Container, start: ForkStep, volumes: Held): Step[];
+  /** The child's first: why it cannot be started is told to the supervisor. */
+  readonly heeded: readonly Step[];
+  /** The child's standard output and error, and its input where it has one. */
+  output(container: Container): readonly CallStep[];
+}
+
+/** What the supervisor opens of the host's tree before there is a child, and closes when there is one. */
+export interface Held {
+  readonly open: readonly CallStep[];
+  readonly close: readonly CallStep[];
 }
 
 /** Slots that several parts know. */

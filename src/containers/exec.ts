@@ -10,13 +10,14 @@ import { type CallStep, int, partOf, slot, valueOf } from "../plan/call.ts";
 import * as enter from "../plan/namespace-steps.ts";
 import type { Plan, Step } from "../plan/plan.ts";
 import * as steps from "../plan/steps.ts";
-import { heeded, openPair } from "./background.ts";
+import { heeded } from "./background.ts";
 import type { NamespaceType, Process } from "./config.ts";
 import { mask, master, pair, report, REPORT, signals, supervisor } from "./container.ts";
 import { NAMESPACE_FLAGS } from "./plan.ts";
 import { prepared } from "./prepared.ts";
 import { boundingSet, confinement, type Confined, identity } from "./privileges.ts";
 import { become } from "./program.ts";
+import { openPair } from "./record-steps.ts";
 import type { FirstProcess } from "./recognise.ts";
 
 export interface Exec {

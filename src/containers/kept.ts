@@ -15,8 +15,9 @@ export const log = slot("log");
 export const end = slot("end");
 
 /** Makes the directory and opens what the supervisor writes to. */
-export const keep = ({ kept: directory, details }: Container): CallStep[] => {
-  if (directory === undefined) return [];
+export const keep = ({ background, details }: Container): CallStep[] => {
+  if (!background) return [];
+  const { directory } = background;
   const [above, store] = [parentOf(directory), parentOf(parentOf(directory))];
   const file = slot("details");
   const create = O.O_WRONLY | O.O_CREAT | O.O_EXCL | O.O_CLOEXEC;

@@ -8,10 +8,10 @@ import type { CallStep } from "../plan/call.ts";
 import type { ForkStep, Plan, Step } from "../plan/plan.ts";
 import * as steps from "../plan/steps.ts";
 import { hasNamespace, hasNewNamespace, isEarly, isVolume, type Mount } from "./config.ts";
-import { alarm, background, handsOutput, heeded, openPair } from "./background.ts";
 import {
   type Container,
   first,
+  type Held,
   mask,
   master,
   pair,
@@ -27,7 +27,7 @@ import { directories, fileSystem, ownFile } from "./mounts.ts";
 import { lastCalls, prepared } from "./prepared.ts";
 import { boundingSet, confinement, identity } from "./privileges.ts";
 import { become, behindInit, settings, workingDirectory } from "./program.ts";
-import { cleanup, openRecord, sweep, tellId } from "./record-steps.ts";
+import { alarm, cleanup, openPair, openRecord, sweep, tellId } from "./record-steps.ts";
 import { readonlyRoot, root } from "./root.ts";
 import { attachVolume, closeVolumes, openVolumes } from "./volumes.ts";
 
@@ -48,9 +48,8 @@ export const planContainer = (name: string, container: Container, host: Host): P
   // Not only the program: a directory of the caller's would be a way out for `-w /proc/self/fd/N` (CVE-2024-21626).
   descriptors: "standard",
   steps:
-    container.kept === undefined
-      ? attached(container, host)
-      : background(container, start(container, host), volumesHeld(container, host)),
+    container.background?.steps(container, start(container, host), volumesHeld(container, host)) ??
+    attached(container, host),
 });
 
 /** The container's first process. */
@@ -74,7 +73,7 @@ const start = (container: Container, host: Host): ForkStep => {
 };
 
 /** Volumes that the supervisor opens, before there is a child, and closes when there is one. */
-const volumesHeld = ({ config, users }: Container, host: Host): { open: CallStep[]; close: CallStep[] } =>
+const volumesHeld = ({ config, users }: Container, host: Host): Held =>
   users?.isRoots ? { open: openVolumes(config, host), close: closeVolumes(config) } : { open: [], close: [] };
 
 /** The process that was started supervises. */
@@ -124,9 +123,9 @@ const child = (container: Container, host: Host): Step[] => {
     mount.type === "bind" || (users && isEarly(mount))
       ? attachVolume(mount, i, host, mount.type === "bind" && (users?.isRoots ?? false))
       : fileSystem(mount, limits.hierarchies);
-  const isHeeded = container.kept !== undefined;
+  const isHeeded = container.background !== undefined;
   return [
-    ...(isHeeded ? heeded() : []),
+    ...(container.background?.heeded ?? []),
     prepared("child"),
     ...(users?.wait ?? []),
     ...limits.join,
@@ -187,7 +186,7 @@ const fileSystems = (
 };
 
 const standardInput = (container: Container): Step[] => {
-  const { config, input, kept } = container;
+  const { config, input, background } = container;
   if (config.process.terminal) return steps.openTerminal(pair);
-  return [...(input ? [] : [prepared("no input")]), ...(kept === undefined ? [] : handsOutput(container))];
+  return [...(input ? [] : [prepared("no input")]), ...(background?.output(container) ?? [])];
 };

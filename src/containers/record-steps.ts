@@ -1,4 +1,4 @@
-// The steps that make and remove the record of a container, its name and its cidfile.
+// The supervisor's steps around a container: its record, its name and its cidfile, made and removed, and what else it needs.
 
 import { errno } from "../abi/errno.ts";
 import { O } from "../abi/flags.ts";
@@ -6,7 +6,7 @@ import { type CallStep, slot } from "../plan/call.ts";
 import type { Step } from "../plan/plan.ts";
 import * as steps from "../plan/steps.ts";
 import { hasNewNamespace } from "./config.ts";
-import { type Container, record } from "./container.ts";
+import { type Container, pair, record } from "./container.ts";
 import { detailsText, namesIn } from "./record.ts";
 
 /**
@@ -94,3 +94,11 @@ export const tellId = ({ id, cidfile }: Container): CallStep[] => {
     steps.close(file, { title }),
   ];
 };
+
+export const openPair = (): CallStep =>
+  steps.socketPair(pair, { reason: "over it the child tells which descriptor its terminal is" });
+
+export const alarm = ({ timeout }: Container): CallStep[] =>
+  timeout === undefined
+    ? []
+    : [steps.setAlarm(timeout, { reason: "the container is killed when this is over" })];

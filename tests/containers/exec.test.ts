@@ -18,7 +18,7 @@ const start = (script: string, ...options: string[]): string => {
   return stdout.trim();
 };
 afterAll(() => {
-  if (started.length) runNsk("rm", "-f", ...started);
+  for (const id of started) runNsk("rm", "-f", id);
 });
 const firstOf = (id: string): number => JSON.parse(runNsk("inspect", id).stdout)[0].State.Pid;
 const output = ({ status, stdout, stderr }: Ran): string => {
@@ -243,12 +243,14 @@ describe("who watches from inside", () => {
     expect(runNsk("exec", id, "sh", "-c", self).stdout).not.toContain("nsk");
     expect(Bun.hash(readFileSync(nsk))).toBe(before);
   });
-  live("and its own passwd leads nobody to a file of the host's", () => {
+  live("and its own passwd leads nobody to a file of the host's", async () => {
     const script =
       "rm /etc/passwd; ln -s /proc/1/root/../../../etc/shadow /etc/passwd; echo ready; sleep 1000";
     const id = start(script);
+    await until("it is ready", () => runNsk("logs", id).stdout === "ready\n");
     expect(runNsk("exec", "-u", "root", id, "true").stderr).toStartWith("nsk exec: unable to find user root");
     const pipe = start("rm /etc/passwd; mkfifo /etc/passwd; echo ready; sleep 1000");
+    await until("the other is ready", () => runNsk("logs", pipe).stdout === "ready\n");
     expect(runNsk("exec", "-u", "root", pipe, "true").stderr).toStartWith(
       "nsk exec: unable to find user root",
     );

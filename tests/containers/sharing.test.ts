@@ -9,7 +9,7 @@ import { nothing, remainsOf, stateOf, until } from "./containers.ts";
 const live = testNeeding("root");
 const started: string[] = [];
 afterAll(() => {
-  if (started.length) runNsk("rm", "-f", ...started);
+  for (const id of started) runNsk("rm", "-f", id);
 });
 const output = ({ status, stdout, stderr }: Ran): string => {
   expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
