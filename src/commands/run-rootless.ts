@@ -10,13 +10,16 @@ import { type Hierarchy, locate, readHierarchies } from "../cgroups/hierarchies.
 import { controllersOf, type Limits, type LimitsPlan, planLimits } from "../cgroups/limits.ts";
 import type { Config, IdMapping } from "../containers/config.ts";
 import type { Container } from "../containers/container.ts";
+import { parseUserns } from "../containers/docker.ts";
 import { rootInPieces } from "../containers/pieces.ts";
 import { checkStatePath } from "../containers/state-path.ts";
 import { isMapped, planUserNamespace, withoutPrivilege } from "../containers/user-namespace.ts";
 import type { UserNetwork } from "../containers/user-network.ts";
 import { userName } from "../host/accounts.ts";
 import type { Host } from "../host/host.ts";
-import { type IdRange, rootAndRanges } from "../namespaces/id-maps.ts";
+import { storePath } from "../host/store-path.ts";
+import { hasMapPrograms } from "../namespaces/helper.ts";
+import { type IdRange, rangesAround, rootAndRanges } from "../namespaces/id-maps.ts";
 import { mkdir, writeFile } from "../plan/steps.ts";
 import { writeAll } from "../sys/linux.ts";
 
@@ -26,6 +29,7 @@ export interface Choices {
   readonly privileged: boolean;
   readonly device: readonly string[];
   readonly groupAdd: readonly string[];
+  readonly userns?: string | undefined;
 }
 
 /** A container as a plain user may have it. Throws {@link HostError} for what she asked for and cannot have. */
@@ -52,8 +56,14 @@ export const asPlainUser = async (
   for (const device of choices.device)
     if (/:[rwm]{1,3}$/.test(device))
       tell(`--device ${device}: a plain user's container has the rights of its file, and no others`);
-  const users = mapping("user", host);
-  const groups = mapping("group", host);
+  const kept = parseUserns(choices.userns, host);
+  if (kept && lower.some((path) => path.startsWith(`${storePath(host)}/`)))
+    throw new HostError(
+      `--userns ${choices.userns}: the files of an image belong to the user as root of its containers`,
+      "it goes with this machine's root, and with --rootfs",
+    );
+  const users = mapping("user", kept?.uid, host);
+  const groups = mapping("group", kept?.gid, host);
   const mapped = withMappings(container.config, users, groups, choices.groupAdd.length);
   const config = withoutPrivilege(mapped, host);
   const limits = await limitsOf(config.linux.resources, id, isExplained, host, tell);
@@ -70,11 +80,11 @@ export const asPlainUser = async (
   };
 };
 
-/** Both sorts of ids or neither: a user with one of them could not make sense of files. */
-const mapping = (sort: "user" | "group", host: Host): IdMapping[] => {
+/** Both sorts of ids or neither: a user with one of them could not make sense of files. `kept`: what the own id is. */
+const mapping = (sort: "user" | "group", kept: number | undefined, host: Host): IdMapping[] => {
   const other = rootAndRanges(sort === "user" ? "group" : "user", host);
-  const own = rootAndRanges(sort, host);
-  const ranges = other.length > 1 && hasHelpers(host) ? own : own.slice(0, 1);
+  const all = kept === undefined ? rootAndRanges(sort, host) : rangesAround(kept, sort, host);
+  const ranges = other.length > 1 && hasMapPrograms(host) ? all : all.slice(0, 1);
   return ranges.map(({ inner, outer, count }: IdRange) => ({
     containerID: inner,
     hostID: outer,
@@ -82,18 +92,9 @@ const mapping = (sort: "user" | "group", host: Host): IdMapping[] => {
   }));
 };
 
-const HELPERS = ["newuidmap", "newgidmap"];
-
-const hasHelpers = (host: Host): boolean => {
-  const directories = [...(host.env("PATH") ?? "").split(":"), "/usr/bin"];
-  return HELPERS.every((name) =>
-    directories.some((directory) => directory && host.kind(`${directory}/${name}`) === "file"),
-  );
-};
-
 /** Why there is but one id inside, and what to do about it. */
 const fewIds = (host: Host): string =>
-  hasHelpers(host)
+  hasMapPrograms(host)
     ? `there is one user inside, root, without ranges in /etc/subuid and /etc/subgid: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${userName(host, host.euid)}`
     : "there is one user inside, root, without newuidmap and newgidmap: apt install uidmap (shadow-utils on Fedora)";
 

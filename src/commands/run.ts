@@ -204,8 +204,8 @@ const options = {
   uts: { type: "string", valueHint: "private|host|container:NAME", description: "the host name" },
   userns: {
     type: "string",
-    valueHint: "host",
-    description: "accepted for docker's sake: ids inside are the host's",
+    valueHint: "host|keep-id[:uid=N,gid=N]",
+    description: "a plain user's: root inside is the user, or (keep-id) her id is hers inside, too",
   },
   addHost: {
     type: "string",

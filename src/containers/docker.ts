@@ -61,7 +61,8 @@ export const configFromFlags = (
   const namespaces = parseNamespaces(flags);
   const own = namespaces.filter(({ path }) => path === undefined).map(({ type }) => type);
   const { path } = parseRootfs(flags.rootfs);
-  const user = parseUser(flags.user, path, host);
+  const kept = parseUserns(flags.userns, host);
+  const user = parseUser(flags.user ?? (kept && `${kept.uid}:${kept.gid}`), path, host);
   const extra = parseGroups(flags.groupAdd, path, host);
   const hostname = parseHostname(flags, id, own, host);
   const devices = flags.device.map((text) => parseDevice(text, host));
@@ -170,9 +171,7 @@ const writable = (mount: Mount): Mount => ({
 
 /** A namespace that is shared with the host is none of its own, one of another container has a path. */
 const parseNamespaces = (flags: Flags): Namespace[] => {
-  const { userns, joined = {} } = flags;
-  if (userns !== undefined && !["", "host"].includes(userns))
-    throw new UsageError(`--userns ${userns}: nsk run has host`);
+  const { joined = {} } = flags;
   const namespaces: Namespace[] = [{ type: "mount" }];
   for (const { option, type, file, words } of SHARED) {
     const value = flags[option];
@@ -198,6 +197,30 @@ export const SHARED = [
   { option: "ipc", type: "ipc", file: "ipc", words: ["", "private", "shareable", "none"] },
   { option: "network", type: "network", file: "net", words: ["none", "pasta", "slirp4netns"] },
 ] as const;
+
+/**
+ * Which ids a plain user's own are inside: root's (`host`, as podman has it), for which this is undefined, or podman's
+ * `keep-id[:uid=N,gid=N]`. Root's containers have no user namespace.
+ */
+export const parseUserns = (text: string = "", host: Host): { uid: number; gid: number } | undefined => {
+  if (text === "" || text === "host") return undefined;
+  const [, words] = /^keep-id(?::(.*))?$/s.exec(text) ?? [text];
+  if (host.euid === 0 || !text.startsWith("keep-id"))
+    throw new UsageError(
+      host.euid === 0
+        ? `--userns ${text}: root's containers have the host's ids (host)`
+        : `--userns ${text}: a plain user's containers have host (root inside is the user) and keep-id`,
+    );
+  let [uid, gid] = [host.euid, host.egid];
+  for (const word of words?.split(",") ?? []) {
+    const [, name, value = ""] = /^(uid|gid)=(\d+)$/.exec(word) ?? [];
+    const id = parseId(value);
+    if (id === undefined) throw new UsageError(`invalid --userns '${text}': keep-id[:uid=N,gid=N]`);
+    if (name === "uid") uid = id;
+    else gid = id;
+  }
+  return { uid, gid };
+};
 
 /** `DIR` is used as it is, `DIR:O` below a throwaway layer (podman's notation), and no rootfs is `/:O`. */
 export const parseRootfs = (rootfs: string | undefined): { path: string; overlay: boolean } => {

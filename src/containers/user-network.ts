@@ -33,7 +33,7 @@ export const planUserNetwork = (text: string, fifo: string, host: Host): UserNet
   const options = colon < 0 ? [] : text.slice(colon + 1).split(",");
   const known = program === "pasta" ? pasta(options) : slirp4netns(options);
   const path = findProgram(host, program);
-  if (host.kind(path) === undefined)
+  if (host.kind(path) !== "file")
     throw new HostError(
       `--network ${program}: ${program} is not there`,
       `apt install ${program === "pasta" ? "passt" : program}`,

@@ -108,6 +108,10 @@ export const mapSteps = (
   ];
 };
 
+/** Whether there are programs that map ranges for plain users. */
+export const hasMapPrograms = (host: Host): boolean =>
+  ["newuidmap", "newgidmap"].every((name) => host.kind(findProgram(host, name)) === "file");
+
 /** Where PATH leads to, or else where distributions put it. */
 export const findProgram = (host: Host, program: string): string => {
   for (const directory of (host.env("PATH") ?? "").split(":"))

@@ -90,6 +90,23 @@ export const rootAndRanges = (sort: Sort, host: Host): IdRange[] => {
   return map;
 };
 
+/** The caller's own id is `kept` inside, and the caller's ranges are around it from 0 on. */
+export const rangesAround = (kept: number, sort: Sort, host: Host): IdRange[] => {
+  const map: IdRange[] = [{ inner: kept, outer: sort === "user" ? host.euid : host.egid, count: 1 }];
+  let inner = 0;
+  for (let { outer, count } of subordinateRanges(sort, nameOf(host), host)) {
+    if (inner < kept && inner + count > kept) {
+      const before = kept - inner;
+      map.push({ inner, outer, count: before });
+      [inner, outer, count] = [kept, outer + before, count - before];
+    }
+    if (inner === kept) inner++;
+    map.push({ inner, outer, count });
+    inner += count;
+  }
+  return map;
+};
+
 /** Every id that the caller's own user namespace has, passed through. @see uid_map in user_namespaces(7) */
 const available = (sort: Sort, host: Host): IdRange[] => {
   const file = sort === "user" ? "/proc/self/uid_map" : "/proc/self/gid_map";

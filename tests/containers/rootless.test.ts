@@ -1,7 +1,17 @@
 // `nsk run` as a plain user: with ranges of ids a whole container, without them one with a single id.
 
 import { afterAll, describe, expect } from "bun:test";
-import { chownSync, mkdirSync, mkdtempSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { testNeeding } from "../support/needs.ts";
@@ -192,6 +202,180 @@ describe("what a plain user cannot have is told", () => {
       "nsk run: write /proc/self/oom_score_adj failed: Permission denied\nhint: only root may go below what the caller has\n",
     );
     expect(output("cat /proc/self/oom_score_adj", ["--oom-score-adj", "900"])).toBe("900\n");
+  });
+});
+
+describe("--userns keep-id", () => {
+  const kept = ["--userns", "keep-id"];
+  live("the user's id is hers inside as well, and she is who the program runs as", () => {
+    const { uid, home } = user();
+    expect(
+      output(`id -u; id -g; echo $HOME; stat -c %u $HOME; touch $HOME/x; stat -c %u $HOME/x`, kept),
+    ).toBe(`${uid}\n${uid}\n${home}\n${uid}\n${uid}\n`);
+    expect(output("id -u; id -g", ["--userns", "keep-id:uid=1000,gid=7", "-t"])).toBe("1000\r\n7\r\n");
+    expect(output("id -u; touch /x; stat -c %u /x", [...kept, "-u", "0"])).toBe("0\n0\n");
+  });
+  live("takes ranges", () => {
+    expect(inside("true", kept, single).stderr).toStartWith("nsk run: user 0 is not among the ids");
+  });
+  live("other words are refused by name", () => {
+    for (const word of ["auto", "nomap", "private", "container:x", "keep-id:size=3"])
+      expect(inside("true", ["--userns", word])).toMatchObject({
+        status: 125,
+        stderr: expect.stringContaining(word),
+      });
+    expect(output("id -u", ["--userns", "host"])).toBe("0\n");
+  });
+});
+
+const networked = testNeeding(...NEEDS, "pasta", "slirp4netns", "ip", "busybox");
+
+describe("a network that a program provides", () => {
+  const how: How = { network: true };
+  const running = (): string[] =>
+    readdirSync("/proc").filter((pid) => {
+      try {
+        return /^\d+$/.test(pid) && statSync(`/proc/${pid}`).uid === user().uid;
+      } catch {
+        return false; // it has ended
+      }
+    });
+  /** What is said to the host's port 8080 of loopback, from inside by `address`. */
+  const asks = (network: string, address: string): Ran => {
+    const server = "echo answer | timeout 4 busybox nc -l -p 8080 >/dev/null 2>&1 &";
+    return inside(`busybox nc -w 1 ${address} 8080 </dev/null`, ["--network", network], {
+      ...how,
+      before: `${server} sleep 0.3`,
+    });
+  };
+  for (const [network, device, resolver] of [
+    ["pasta", "out", "169.254.1.1"],
+    ["slirp4netns", "tap0", "10.0.2.3"],
+    ["slirp4netns:cidr=10.9.8.0/24", "tap0", "10.9.8.3"],
+    ["pasta:--ns-ifname,net0,--dns-forward,192.0.2.9", "net0", "192.0.2.9"],
+  ] as const)
+    networked(`${network}: an address, a route and a resolver, and nothing is left`, async () => {
+      const script = `ls /sys/class/net; ip -4 -o addr show dev ${device} | wc -l; ip route | grep -c default; grep nameserver /etc/resolv.conf`;
+      for (const ids of [{}, single]) {
+        const all = { ...how, ...ids };
+        const devices = [device, "lo"].toSorted((one, other) => (one < other ? -1 : 1)).join("\n");
+        expect(output(script, ["--network", network], all).replace("out\nlo", "lo\nout")).toBe(
+          `${devices.replace("out\nlo", "lo\nout")}\n1\n1\nnameserver ${resolver}\n`,
+        );
+      }
+      await until("all have ended", () => running().length === 0);
+      expect(readdirSync(join(user().runtime, "nsk"))).not.toContain(expect.stringContaining(".pid"));
+    });
+  networked("--dns is what counts in resolv.conf", () => {
+    expect(
+      output("grep nameserver /etc/resolv.conf", ["--network", "pasta", "--dns", "192.0.2.7"], how),
+    ).toBe("nameserver 192.0.2.7\n");
+  });
+  networked("the host's loopback is out of reach, unless it is asked for", () => {
+    expect(asks("pasta:--map-gw", "192.0.2.1").stdout).toBe("answer\n");
+    expect(asks("slirp4netns:allow_host_loopback=true", "10.0.2.2").stdout).toBe("answer\n");
+    expect(asks("pasta", "192.0.2.1").stdout).toBe("");
+    expect(asks("slirp4netns", "10.0.2.2").stdout).toBe("");
+  });
+  networked("ends with a supervisor that is killed", async () => {
+    for (const network of ["pasta", "slirp4netns"]) {
+      const script = "echo up; sleep 100";
+      const words = [user().binary, "run", "--network", network, "--", "sh", "-c", script];
+      const child = Bun.spawn(user().words(words, how), {
+        stdin: "ignore",
+        stdout: "pipe",
+        stderr: "inherit",
+      });
+      expect(new TextDecoder().decode((await child.stdout.getReader().read()).value)).toBe("up\n");
+      child.kill("SIGKILL");
+      await until("all have ended", () => running().length === 0);
+    }
+  });
+  networked("what the program says of its failure is told, and there is no container", () => {
+    const ran = inside("echo ran", ["--network", "slirp4netns:cidr=10.0.0.0/32"], how);
+    expect(ran).toMatchObject({ status: 125, stdout: "" });
+    expect(ran.stderr).toBe(
+      "prefix length needs to be 1-25\nnsk run: slirp4netns has ended, and the container's network with it\n",
+    );
+  });
+  live("options that are none, and programs that are not there, are told before", () => {
+    expect(inside("true", ["--network", "slirp4netns:port_handler=x"]).stderr).toStartWith(
+      "nsk run: invalid --network slirp4netns option 'port_handler=x'\n",
+    );
+    expect(inside("true", ["--network", "bridge"]).stderr).toStartWith(
+      "nsk run: --network bridge: nsk run has",
+    );
+  });
+  networked("a program that is not there is told, with the package that has it", () => {
+    const before = `mount --bind /dev/null ${Bun.which("pasta")!}`;
+    expect(inside("true", ["--network", "pasta"], { before })).toMatchObject({
+      status: 125,
+      stderr: "nsk run: --network pasta: pasta is not there\nhint: apt install passt\n",
+    });
+  });
+});
+
+const withBusybox = testNeeding(...NEEDS, "busybox", "tar");
+
+describe("images", () => {
+  /** The tar of a root with a file of user 5's, which nobody else may look at, and a device. */
+  const archive = (): string => {
+    const [root, file] = [join(scratch, "image"), join(user().home, "image.tar")];
+    if (existsSync(file)) return file;
+    mkdirSync(join(root, "bin"), { recursive: true });
+    mkdirSync(join(root, "own"));
+    Bun.spawnSync(["cp", Bun.which("busybox")!, join(root, "bin")]);
+    for (const applet of ["sh", "ls", "id", "stat", "cat", "rm", "mkdir"])
+      symlinkSync("busybox", join(root, "bin", applet));
+    writeFileSync(join(root, "own/file"), "x");
+    chownSync(join(root, "own/file"), 5, 6);
+    chownSync(join(root, "own"), 5, 6);
+    chmodSync(join(root, "own"), 0o700);
+    chmodSync(join(root, "own/file"), 0o4711);
+    Bun.spawnSync(["tar", "cf", file, "-C", root, "."]);
+    chownSync(file, user().uid, user().uid);
+    return file;
+  };
+  const layers = (): string[] => readdirSync(join(user().home, ".local/share/nsk/layers"));
+  const nskAs = (how: How, ...words: string[]): Ran => user().run([user().binary, ...words], how);
+  withBusybox("keep their owners with ranges, and go as a whole", () => {
+    expect(nskAs({}, "import", archive(), "box")).toMatchObject({
+      status: 0,
+      stdout: "docker.io/library/box:latest\n",
+      stderr: "",
+    });
+    const script = ["stat", "-c", "%u:%g %a", "/own/file", "/own", "/bin"];
+    expect(nskAs({}, "run", "box", ...script)).toMatchObject({
+      stdout: "5:6 4711\n5:6 700\n0:0 755\n",
+      stderr: "",
+    });
+    expect(nskAs({}, "run", "-u", "5", "box", "cat", "/own/file").stdout).toBe("x");
+    expect(nskAs({}, "run", "-u", "7", "box", "cat", "/own/file").stderr).toContain("Permission denied");
+    // What is removed and made anew hides what the image has there.
+    expect(nskAs({}, "run", "box", "sh", "-c", "rm -r /own; mkdir /own; ls /own").stdout).toBe("");
+    expect(nskAs({}, "images", "-q").stdout).toMatch(/^[0-9a-f]{12}\n$/);
+    expect(nskAs({}, "run", "--userns", "keep-id", "box", "id").stderr).toContain(
+      "the files of an image belong to",
+    );
+    expect(nskAs({}, "rmi", "box")).toMatchObject({ status: 0, stderr: "" });
+    expect(layers()).toEqual([]);
+  });
+  withBusybox("are all the user's without ranges, which is told", () => {
+    const ran = nskAs(single, "import", archive(), "box");
+    expect(ran).toMatchObject({
+      status: 0,
+      stderr:
+        "nsk import: 2 files of other users are root's, as there are no ids for these: see nsk doctor, subid\n",
+    });
+    expect(nskAs(single, "run", "box", "stat", "-c", "%u:%g", "/own/file").stdout).toBe("0:0\n");
+    expect(nskAs(single, "rmi", "box").status).toBe(0);
+    expect(layers()).toEqual([]);
+  });
+  withBusybox("come by run itself with their owners, too", () => {
+    const ran = nskAs({}, "run", "--image", archive(), "--", "stat", "-c", "%u:%g", "/own/file");
+    expect(ran).toMatchObject({ status: 0, stdout: "5:6\n", stderr: "" });
+    const [id = ""] = nskAs({}, "images", "-q").stdout.split("\n");
+    expect(nskAs({}, "rmi", id).status).toBe(0);
   });
 });
 

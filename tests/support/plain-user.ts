@@ -36,7 +36,18 @@ export interface How {
   readonly env?: Record<string, string>;
   /** Done by root in the mount namespace before. */
   readonly before?: string;
+  /** In a network of its own, with a default route that leads nowhere, and a /dev/net/tun that everybody may open. */
+  readonly network?: boolean;
 }
+
+const NETWORK = `ip link set lo up
+ip link add out type veth peer name far
+ip link set far up
+ip address add 192.0.2.2/24 dev out
+ip link set out up
+ip route add default via 192.0.2.1
+mount -t tmpfs tmpfs /dev/net
+mknod -m 666 /dev/net/tun c 10 200`;
 
 /** What {@link plainUser} needs of the machine. */
 export const NEEDS = ["root", nsk, "unshare", "setpriv", "newuidmap", "/etc/subuid", "/etc/subgid"] as const;
@@ -69,14 +80,14 @@ export const plainUser = (scratch: string): PlainUser => {
     subgid: `ann:${RANGE.start}:${RANGE.count}\n`,
   };
   for (const [name, text] of Object.entries(more)) writeFileSync(join(etc, name), text);
-  const words: PlainUser["words"] = (words, { ranges = true, env = {}, before = "" } = {}) => {
+  const words: PlainUser["words"] = (words, { ranges = true, env = {}, before = "", network } = {}) => {
     const files = ranges ? ["passwd", "group", "subuid", "subgid"] : ["passwd", "group"];
     const binds = files.map((name) => `mount --bind ${etc}/${name} /etc/${name} || exit`);
     const all = { PATH: "/usr/bin:/bin", HOME: home, XDG_RUNTIME_DIR: runtime, LC_ALL: "C", ...env };
     const user = ["setpriv", "--reuid", String(uid), "--regid", String(uid), "--clear-groups", "env", "-i"];
     const variables = Object.entries(all).flatMap(([name, value]) => (value ? [`${name}=${value}`] : []));
-    const script = `${binds.join("\n")}\n${before}\nexec "$@"`;
-    return ["unshare", "-m", "sh", "-c", script, "sh", ...user, ...variables, ...words];
+    const script = `${binds.join("\n")}\n${network ? NETWORK : ""}\n${before}\nexec "$@"`;
+    return ["unshare", network ? "-mn" : "-m", "sh", "-c", script, "sh", ...user, ...variables, ...words];
   };
   const run: PlainUser["run"] = (them, how) => runCommand(words(them, how));
   return { uid, home, runtime, binary, words, run, nsk: (...them) => run([binary, ...them]) };
