@@ -216,7 +216,7 @@ const placeFor = (destination: string, kind: "directory" | "file", isSolid: bool
     [errno("ENOENT")]: `there is no ${destination} in the root, and it could not be made`,
   };
   const unless = target;
-  const tolerate = [errno("EEXIST"), errno("EROFS"), errno("EACCES")];
+  const tolerate = [errno("EEXIST"), errno("EROFS")];
   const out: CallStep[] = [
     by.holdPath(destination, target, { title, onError: "ignore", links: !isSolid }),
     steps.open("/", O.O_PATH | O.O_CLOEXEC, above, { title, unless }),
