@@ -16,13 +16,16 @@ import { specConfig } from "../../src/containers/oci/spec.ts";
 import { hierarchies } from "../commands/libcgroup.ts";
 import { nsk, type Ran, runCommand } from "../support/nsk.ts";
 
-const scratch = mkdtempSync(join(tmpdir(), "nsk-oci-"));
+/** Made when it is wanted: each file of tests cleans up behind itself. */
+let made: string | undefined;
+const scratch = (): string => (made ??= mkdtempSync(join(tmpdir(), "nsk-oci-")));
 /** Where the states of the tests' containers are. */
 export const states = `/run/nsk-test-oci-${process.pid}`;
 
 export const cleanUp = (): void => {
-  for (const id of ids) runCommand([nsk, "oci", "--root", states, "delete", "--force", id]);
-  rmSync(scratch, { recursive: true, force: true });
+  for (const id of ids.splice(0)) runCommand([nsk, "oci", "--root", states, "delete", "--force", id]);
+  rmSync(scratch(), { recursive: true, force: true });
+  made = undefined;
   rmSync(states, { recursive: true, force: true });
 };
 
@@ -35,7 +38,7 @@ let count = 0;
 
 /** A root of its own, which a test may change. */
 export const newRoot = (): string => {
-  const root = join(scratch, `root${count++}`);
+  const root = join(scratch(), `root${count++}`);
   for (const name of ["bin", "proc", "sys", "dev", "tmp", "etc"])
     mkdirSync(join(root, name), { recursive: true });
   copyFileSync("/bin/busybox", join(root, "bin/busybox"));
@@ -57,7 +60,7 @@ export const newBundle = (
   change: Change = () => {},
   root = newRoot(),
 ): TestBundle => {
-  const directory = join(scratch, `bundle${count++}`);
+  const directory = join(scratch(), `bundle${count++}`);
   mkdirSync(directory);
   const config: any = structuredClone(specConfig(undefined));
   config.root = { path: root, readonly: false };
@@ -82,7 +85,7 @@ export const oci = (...words: readonly string[]): Ran => runCommand([nsk, "oci",
 
 /** The same for what leaves a container behind, which has its standard streams: these are files. */
 export const leave = (...words: readonly string[]): Ran => {
-  const path = join(scratch, `stderr${count++}`);
+  const path = join(scratch(), `stderr${count++}`);
   const ran = Bun.spawnSync([nsk, "oci", "--root", states, ...words], {
     stdin: "ignore",
     stdout: "ignore",
@@ -105,7 +108,7 @@ export const remainsOf = (id: string): string[] => [
   ...hierarchies.map(({ mountPoint }) => `${mountPoint}/${id}`).filter((path) => existsSync(path)),
   ...readFileSync("/proc/self/mountinfo", "utf8")
     .split("\n")
-    .filter((line) => line.includes(scratch)),
+    .filter((line) => line.includes(scratch())),
 ];
 
-export const newDirectory = (): string => mkdtempSync(join(scratch, "directory"));
+export const newDirectory = (): string => mkdtempSync(join(scratch(), "directory"));

@@ -205,9 +205,19 @@ const attach = (bundle: Bundle, mount: Mount, n: number, host: Host): Step[] => 
 /** No link at all may lead to these: what protects the container would lie elsewhere (CVE-2019-19921). */
 const SOLID: readonly string[] = ["proc", "sysfs"];
 
+/** Makes a directory where there is none; as root, so that a user who may not finds it there. */
+export const ensureDirectory = (path: string): CallStep[] =>
+  path.split("/").some((name) => name !== "" && name !== ".")
+    ? [...placeFor(path, "directory", false, `make ${path}`), steps.close(target, { title: `make ${path}` })]
+    : [];
+
 /** Leaves a hold on the place in {@link target}, which is made, with what is above it, where it is not there. */
-const placeFor = (destination: string, kind: "directory" | "file", isSolid: boolean): CallStep[] => {
-  const title = `mount ${destination}`;
+const placeFor = (
+  destination: string,
+  kind: "directory" | "file",
+  isSolid: boolean,
+  title = `mount ${destination}`,
+): CallStep[] => {
   const names = destination.split("/").filter(Boolean);
   const hints = {
     [errno("ELOOP")]: isSolid

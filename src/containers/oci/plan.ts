@@ -30,7 +30,7 @@ import {
   start,
 } from "./container.ts";
 import { openStates, runHooks } from "./hooks.ts";
-import { idMaps, mountAll, openSources, refuseOldKernel } from "./mounts.ts";
+import { ensureDirectory, idMaps, mountAll, openSources, refuseOldKernel } from "./mounts.ts";
 import { becomeProgram, refuseMissingModules, securityModules, windowSize } from "./process.ts";
 import { protectPaths } from "./protections.ts";
 
@@ -152,7 +152,7 @@ const first = (bundle: Bundle, host: Host): Step[] => {
     ...mountAll(bundle, host),
     ...(hasDevices ? deviceNodes(linux.devices).map(tolerant) : []),
     ...(terminal ? [...steps.newTerminal(valueOf(channel)), ...windowSize(process), ...consoleSteps()] : []),
-    ...makeDirectory(process.cwd),
+    ...ensureDirectory(process.cwd),
   ];
   return [
     ...(users?.wait ?? []),
@@ -292,12 +292,4 @@ const consoleSteps = (): CallStep[] => {
     steps.close(copy, { title }),
     steps.close(place, { title }),
   ];
-};
-
-/** As root, so that a user who may not make it finds it there; in a read-only root it must be there. */
-const makeDirectory = (path: string): CallStep[] => {
-  const parts = path.split("/").filter(Boolean);
-  return parts.map((_, i) =>
-    steps.ensureDirectory(`/${parts.slice(0, i + 1).join("/")}`, 0o755, { onError: "ignore" }),
-  );
 };
