@@ -204,7 +204,7 @@ const readMount = (part: Part): Mount => {
   if (type === "") fail(member(part, "type"), "is missing");
   const source = optional(member(part, "source"), text) ?? "";
   if (isBind && source === "") fail(member(part, "source"), "is missing");
-  const mistake = checkMountOptions(options, isBind);
+  const mistake = checkMountOptions(options, type);
   if (mistake !== undefined) fail(member(part, "options"), mistake);
   const place = `/${destination
     .split("/")

@@ -11,7 +11,7 @@ import { STATE } from "./record.ts";
 import { openVolumes } from "./volumes.ts";
 
 /** Overlayfs takes colons between layers and commas between options, so those of a path need a backslash. */
-const overlayPath = (path: string): string => path.replace(/[\\:,]/g, (character) => `\\${character}`);
+export const overlayPath = (path: string): string => path.replace(/[\\:,]/g, (character) => `\\${character}`);
 
 /** `flags`: what it is to be besides not open for devices, where it is not. */
 const restrict = (

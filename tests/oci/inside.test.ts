@@ -245,6 +245,27 @@ describe("a program is in", () => {
     expect(runCommand(["stat", "-c", "%u:%g", join(directory, "new")]).stdout).toBe("1000:1000\n");
   });
 
+  live("a tmpfs over what the image has there (tmpcopyup)", () => {
+    const root = newRoot();
+    mkdirSync(join(root, "full/inner"), { recursive: true });
+    writeFileSync(join(root, "full/inner/file"), "image\n");
+    const copied = (destination: string) => ({
+      destination,
+      type: "tmpfs",
+      source: "tmpfs",
+      options: ["tmpcopyup", "nodev", "size=1m"],
+    });
+    const script =
+      "cat /full/inner/file; echo more >>/full/inner/file; cat /full/inner/file; ls /full /none; dd if=/dev/zero of=/full/big bs=1M count=2 2>&1 | head -1";
+    const ran = runBundle(
+      newBundle(script, (config) => config.mounts.push(copied("/full"), copied("/none")), root),
+    );
+    expect(ran.stdout).toBe(
+      "image\nimage\nmore\n/full:\ninner\n\n/none:\ndd: error writing '/full/big': No space left on device\n",
+    );
+    expect(readFileSync(join(root, "full/inner/file"), "utf8")).toBe("image\n");
+  });
+
   live("control groups of its own, with the limits of the config", () => {
     const id = newId();
     const path = `/${id}/deep`;

@@ -169,8 +169,8 @@ describe("is refused by name", () => {
     ],
     [
       "mounts",
-      [{ destination: "/a", type: "tmpfs", options: ["tmpcopyup"] }],
-      "mounts[0].options has 'tmpcopyup', which nsk has not",
+      [{ destination: "/a", type: "sysfs", options: ["tmpcopyup"] }],
+      "mounts[0].options has 'tmpcopyup', and is no tmpfs",
     ],
     [
       "mounts",

@@ -15,6 +15,7 @@ import * as steps from "../../plan/steps.ts";
 import { hasNamespace, type IdMapping, isEarly, type Mount } from "../config.ts";
 import { type MountOptions, readMountOptions } from "../mount-options.ts";
 import { controlGroups } from "../mounts.ts";
+import { overlayPath } from "../root.ts";
 import { volumeSlot } from "../volumes.ts";
 import type { Bundle } from "./container.ts";
 
@@ -191,6 +192,9 @@ const attach = (bundle: Bundle, mount: Mount, n: number, host: Host): Step[] => 
       },
     ),
     steps.close(target, { title }),
+    ...(mount.options.includes("tmpcopyup") && hasFiles(bundle, destination, host)
+      ? overImage(destination, flags, title)
+      : []),
     steps.chdir("/"),
     ...(options.propagation || options.tree.set || options.tree.cleared
       ? [
@@ -199,6 +203,31 @@ const attach = (bundle: Bundle, mount: Mount, n: number, host: Host): Step[] => 
           steps.close(target, { title }),
         ]
       : []),
+  ];
+};
+
+const hasFiles = ({ config }: Bundle, destination: string, host: Host): boolean =>
+  (host.list(`${config.root.path}${destination}`) ?? []).length > 0;
+
+/**
+ * What the image has there shows through the new tmpfs, which takes what is written: as if it had been copied up. The
+ * working directory is still the one below.
+ */
+const overImage = (destination: string, flags: number, title: string): CallStep[] => {
+  const [upper, work] = [`${destination}/upper`, `${destination}/work`];
+  return [
+    steps.mkdir(upper, 0o755, { title }),
+    steps.mkdir(work, 0o700, { title }),
+    steps.mount(
+      {
+        source: "overlay",
+        target: destination,
+        fstype: "overlay",
+        flags,
+        data: `lowerdir=.,upperdir=${overlayPath(upper)},workdir=${overlayPath(work)}`,
+      },
+      { title, reason: "the image's files, and above them the tmpfs" },
+    ),
   ];
 };
 
