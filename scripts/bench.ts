@@ -3,6 +3,7 @@
 // written.
 
 import {
+  rmdirSync,
   copyFileSync,
   existsSync,
   mkdirSync,
@@ -137,6 +138,7 @@ const setStage = (): Stage => {
   writeBundle(stage.bundle, stage.rootfs, ["/bin/true"]);
   writeBundle(stage.sleepBundle, stage.rootfs, ["/bin/sleep", "60"]);
   copyPrograms(stage);
+  importImages(stage);
   must("cgcreate", "-g", `cpu:${stage.group}`);
   return stage;
 };
@@ -146,12 +148,28 @@ const clearStage = (stage: Stage): void => {
   unshared.kill("SIGKILL");
   Bun.spawnSync(["/usr/sbin/runc", "delete", "--force", `${group}-runc`], { env, stderr: "ignore" });
   Bun.spawnSync(["/usr/bin/cgdelete", "-g", `cpu:${group}`], { env, stderr: "ignore" });
+  Bun.spawnSync([join(root, "dist/nsk"), "rmi", imageOf(stage)], { env, stderr: "ignore" });
+  removeGroups(`${group}-podman`);
   rmSync(stage.directory, { recursive: true, force: true });
+};
+
+/** Of an engine that leaves them behind, in every tree. */
+const removeGroups = (name: string): void => {
+  const trees = Bun.spawnSync([
+    "/usr/bin/find",
+    "/sys/fs/cgroup",
+    "-depth",
+    "-type",
+    "d",
+    "-path",
+    `*/${name}*`,
+  ]);
+  for (const directory of trees.stdout.toString().split("\n").filter(Boolean)) rmdirSync(directory);
 };
 
 const timed = (stage: Stage): readonly Row[] => {
   const { nsk, empty, static: linked } = programs(stage);
-  const { group, rootfs, bundle, directory, unshared } = stage;
+  const { group, rootfs, directory, unshared } = stage;
   const target = String(childrenOf(unshared.pid)[0] ?? unshared.pid);
   return [
     { name: "true", title: "`true` itself", argv: ["/usr/bin/true"] },
@@ -235,18 +253,97 @@ const timed = (stage: Stage): readonly Row[] => {
         "/bin/true",
       ],
     },
+  ];
+};
+
+/**
+ * Containers with everything that is usual: a control group, capabilities, a filter. crun takes no hybrid host as it is,
+ * so it runs in a mount namespace without the tree of version 2, and beside it nsk does.
+ */
+const containers = (stage: Stage): readonly Row[] => {
+  const { nsk } = programs(stage);
+  const { group, rootfs, bundle } = stage;
+  const unified = "/sys/fs/cgroup/unified";
+  const inLegacy = (...argv: readonly string[]): readonly string[] => [
+    "/usr/bin/unshare",
+    "-m",
+    "/bin/sh",
+    "-c",
+    `! [ -d ${unified} ] || umount ${unified}; exec "$@"`,
+    "sh",
+    ...argv,
+  ];
+  const run = [nsk, "run", imageOf(stage), "/bin/true"];
+  return [
     {
       name: "runc",
       title: "`runc run`, BUSYBOX, `/bin/true`",
       argv: ["/usr/sbin/runc", "run", "--bundle", bundle, `${group}-runc`],
     },
     {
-      name: "nsk run",
+      name: "nsk run --rootfs",
       title: "`nsk run --rootfs BUSYBOX -- /bin/true`",
       argv: [nsk, "run", "--rootfs", rootfs, "--", "/bin/true"],
+    },
+    {
+      name: "nsk run",
+      title: "`nsk run IMAGE /bin/true`, an image of BUSYBOX",
+      argv: run,
       target: { ratio: 0.5, of: "runc" },
     },
+    {
+      name: "crun",
+      title: "`crun run`, as `runc run`, without the tree of version 2",
+      argv: inLegacy("/usr/bin/crun", "run", "--bundle", bundle, `${group}-crun`),
+    },
+    {
+      name: "nsk run, legacy",
+      title: "`nsk run IMAGE /bin/true`, there too",
+      argv: inLegacy(...run),
+      target: { ratio: 1, of: "crun" },
+    },
+    { name: "podman", title: "`podman run --rm --network none IMAGE /bin/true`, runc", argv: podman(stage) },
+    {
+      name: "nsk run, again",
+      title: "`nsk run IMAGE /bin/true`, again",
+      argv: run,
+      target: { ratio: 0.1, of: "podman" },
+    },
   ];
+};
+
+const imageOf = ({ group }: Stage): string => `localhost/${group}`;
+
+/** With an image store of its own. Limits on open files and processes that root need not raise for it. */
+const podmanCommand = ({ directory }: Stage): readonly string[] => [
+  "/usr/bin/podman",
+  `--root=${join(directory, "podman")}`,
+  `--runroot=${join(directory, "podman-run")}`,
+  "--storage-driver=vfs",
+  "--cgroup-manager=cgroupfs",
+  "--runtime=/usr/sbin/runc",
+];
+
+const podman = (stage: Stage, ...more: readonly string[]): readonly string[] => [
+  ...podmanCommand(stage),
+  "run",
+  ...more,
+  "--rm",
+  "--network=none",
+  `--cgroup-parent=${stage.group}-podman`,
+  "--ulimit=nofile=1024:1024",
+  "--ulimit=nproc=1000:1000",
+  imageOf(stage),
+  ...(more.length ? ["/bin/sleep", "60"] : ["/bin/true"]),
+];
+
+/** BUSYBOX as an image for nsk, and for podman where that is. */
+const importImages = (stage: Stage): void => {
+  const archive = join(stage.directory, "image.tar");
+  must("/usr/bin/tar", "-C", stage.rootfs, "-cf", archive, ".");
+  must(join(root, "dist/nsk"), "import", "-q", archive, imageOf(stage));
+  const [program, ...options] = podmanCommand(stage);
+  if (existsSync(program!)) must(program!, ...options, "import", archive, imageOf(stage));
 };
 
 /** Lists of a crowded machine, which would disturb all other rows. */
@@ -307,7 +404,7 @@ const unpackingRows: readonly Row[] = [
 ];
 
 /** The times of unpacking, by turns, and the most memory in KB that nsk took for it. */
-const measureUnpacking = (stage: Stage): { times: Map<string, number[]>; peak: number } => {
+const measureUnpacking = async (stage: Stage): Promise<{ times: Map<string, number[]>; peak: number }> => {
   const { nsk } = programs(stage);
   const [list, archive] = [join(stage.directory, "list"), join(stage.directory, "usr.tar.gz")];
   let size = 0;
@@ -325,32 +422,57 @@ const measureUnpacking = (stage: Stage): { times: Map<string, number[]>; peak: n
     ["tar", []],
     ["nsk import", []],
   ]);
-  let peak = 0;
-  const [target, store] = [join(stage.directory, "unpacked"), join(stage.directory, "store")];
+  const importing = [nsk, "import", "-q", archive, "bench"];
   const take = (name: string, argv: string[], more: Record<string, string>): void => {
     const before = performance.now();
-    const { exitCode, resourceUsage } = Bun.spawnSync(argv, {
+    const { exitCode } = Bun.spawnSync(argv, {
       env: { ...env, ...more },
       stdin: "ignore",
       stderr: "inherit",
     });
     times.get(name)!.push(performance.now() - before);
     if (exitCode !== 0) throw new Error(`${argv.join(" ")} failed`);
-    if (name === "nsk import") peak = Math.max(peak, Math.round(resourceUsage.maxRSS / 1024));
   };
+  // Every time into a new directory, and nothing is removed before the end: for some minutes ext4 passes over inodes
+  // that were just freed, one by one, and making a file takes a millisecond (recently_deleted() in fs/ext4/ialloc.c).
+  const fresh = (name: string, round: number | string): string => join(stage.directory, `${name}-${round}`);
   for (let round = 0; round < 5; round++) {
+    const target = fresh("unpacked", round);
     mkdirSync(target);
     const both = [
       () => take("tar", ["/usr/bin/tar", "-xzf", archive, "-C", target], {}),
-      () => take("nsk import", [nsk, "import", "-q", archive, "bench"], { NSK_STORE: store }),
+      () => take("nsk import", importing, { NSK_STORE: fresh("store", round) }),
     ];
     for (const one of round % 2 ? both : both.reverse()) {
       must("/usr/bin/sync"); // nobody pays for what another has left to be written
       one();
     }
-    for (const directory of [target, store]) rmSync(directory, { recursive: true });
   }
+  const peak = await peakMemory(importing, { ...env, NSK_STORE: fresh("store", "peak") });
+  for (const name of ["unpacked", "store"])
+    for (const round of [0, 1, 2, 3, 4, "peak"]) rmSync(fresh(name, round), { recursive: true, force: true });
   return { times, peak };
+};
+
+/**
+ * KB of resident memory that a command took at its most. Not `ru_maxrss`: between vfork and exec a child has its parent's
+ * memory, and that counts as the child's own, so it would be this program's. @see getrusage(2), proc_pid_status(5)
+ */
+const peakMemory = async (argv: string[], env: Record<string, string>): Promise<number> => {
+  const child = Bun.spawn(argv, { env, stdin: "ignore", stdout: "ignore", stderr: "inherit" });
+  let peak = 0;
+  // The mark only rises, so what is lost is the last few milliseconds.
+  while (child.exitCode === null && child.signalCode === null) {
+    const found = /^VmHWM:\s+(\d+)/m.exec(
+      await Bun.file(`/proc/${child.pid}/status`)
+        .text()
+        .catch(() => ""),
+    );
+    if (found) peak = Math.max(peak, Number(found[1]));
+    await Bun.sleep(2);
+  }
+  if ((await child.exited) !== 0 || peak === 0) throw new Error(`${argv.join(" ")} failed`);
+  return peak;
 };
 
 const waiting = (stage: Stage): readonly Waiting[] => {
@@ -379,6 +501,7 @@ const waiting = (stage: Stage): readonly Waiting[] => {
     {
       title: "`nsk run --rootfs BUSYBOX -- sleep`",
       argv: [nsk, "run", "--rootfs", rootfs, "--", "/bin/sleep", "60"],
+      target: 200,
     },
   ];
 };
@@ -390,6 +513,21 @@ const trial = (argv: readonly string[]): string | undefined => {
   return exitCode === 0
     ? undefined
     : (`${stderr}${stdout}`.trim().split("\n")[0] ?? "") || `exit status ${exitCode}`;
+};
+
+/** Fills `broken` with those that do not run here. */
+const measureContainers = (stage: Stage, broken: Map<string, string>): Map<string, number[]> => {
+  const rows = containers(stage);
+  for (const { name, argv } of rows) {
+    const reason = trial(argv);
+    if (reason) broken.set(name, reason);
+  }
+  return measure(
+    stage,
+    rows.filter(({ name }) => !broken.has(name)),
+    10,
+    10,
+  );
 };
 
 const quote = (word: string): string => `'${word.replaceAll("'", `'\\''`)}'`;
@@ -553,6 +691,36 @@ const childrenOf = (pid: number): number[] => {
 };
 
 /** The proportional set size of what waits for the program, in KB; a string says why there is none. */
+/** In KB. */
+const pss = (pid: number): number =>
+  Number(/^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"))![1]);
+
+/** What stays of podman beside a container in the background. */
+const measureConmon = async (stage: Stage): Promise<number | string> => {
+  const { directory } = stage;
+  const started = trial(podman(stage, "-d"));
+  if (started) return started;
+  try {
+    await Bun.sleep(500);
+    const isIts = (pid: number): boolean => {
+      try {
+        const words = readFileSync(`/proc/${pid}/cmdline`, "latin1");
+        return words.startsWith("/usr/bin/conmon\0") && words.includes(directory);
+      } catch {
+        return false; // it has ended
+      }
+    };
+    const pid = readdirSync("/proc").map(Number).filter(Boolean).find(isIts);
+    return pid === undefined ? "no conmon was seen" : pss(pid);
+  } finally {
+    Bun.spawnSync([...podmanCommand(stage), "rm", "--all", "--force", "--time=0"], {
+      env,
+      stderr: "ignore",
+      stdout: "ignore",
+    });
+  }
+};
+
 const measureWaiting = async ({ argv }: Waiting): Promise<number | string> => {
   const child = Bun.spawn([...argv], { env, stdio: ["ignore", "ignore", "pipe"] });
   try {
@@ -573,8 +741,7 @@ const measureWaiting = async ({ argv }: Waiting): Promise<number | string> => {
       await Bun.sleep(20);
     }
     await Bun.sleep(300);
-    const rollup = readFileSync(`/proc/${child.pid}/smaps_rollup`, "utf8");
-    return Number(/^Pss:\s+(\d+) kB/m.exec(rollup)![1]);
+    return pss(child.pid);
   } finally {
     // The sleepers first: who waits for them then ends as it would, and cleans up.
     const tree = (pid: number): number[] => [...childrenOf(pid).flatMap(tree), pid];
@@ -765,8 +932,8 @@ const bench = async (): Promise<void> => {
     process.exit(130);
   });
   try {
-    const unpackingTables = (): string => {
-      const { times, peak } = measureUnpacking(stage);
+    const unpackingTables = async (): Promise<string> => {
+      const { times, peak } = await measureUnpacking(stage);
       const rows = [{ title: "`nsk import` of the same, at its peak", argv: [], target: 150_000 }];
       return [
         timesTable(unpackingRows, times, new Map()),
@@ -774,12 +941,22 @@ const bench = async (): Promise<void> => {
       ].join("\n\n");
     };
     if (process.argv.includes("--unpacking")) {
-      console.log(unpackingTables());
+      console.log(await unpackingTables());
       return;
     }
     if (process.argv.includes("--scripts")) {
       const rows = timed(stage).filter(({ name }) => name === "empty" || name.startsWith("nsk script"));
       console.log(`${timesTable(rows, measure(stage, rows), new Map())}\n\n${sandboxTable(stage)}`);
+      return;
+    }
+    if (process.argv.includes("--containers")) {
+      const broken = new Map<string, string>();
+      const times = measureContainers(stage, broken);
+      const waiters = waiting(stage);
+      const sizes = await Promise.all(waiters.map(measureWaiting));
+      const conmon = { title: "conmon", argv: [] };
+      console.log(timesTable(containers(stage), times, broken));
+      console.log(memoryTable([...waiters, conmon], [...sizes, await measureConmon(stage)]));
       return;
     }
     if (process.argv.includes("--lists")) {
@@ -808,16 +985,18 @@ const bench = async (): Promise<void> => {
       stage,
       rows.filter(({ name }) => !broken.has(name)),
     );
+    for (const [name, counted] of measureContainers(stage, broken)) times.set(name, counted);
     for (const [name, counted] of await measureLists(stage)) times.set(name, counted);
     const waiters = waiting(stage);
     const sizes: (number | string)[] = [];
     for (const waiter of waiters) sizes.push(await measureWaiting(waiter));
+    const conmon = { title: "`podman run -d … sleep`: conmon", argv: [] };
     const measured = [
       machine,
-      "20 rounds of 15 runs each, 5 of 5 of what lists a crowd.",
-      timesTable([...rows, ...lists(stage)], times, broken),
-      memoryTable(waiters, sizes),
-      unpackingTables(),
+      "20 rounds of 15 runs each, 10 of 10 of containers, 5 of 5 of what lists a crowd.",
+      timesTable([...rows, ...containers(stage), ...lists(stage)], times, broken),
+      memoryTable([...waiters, conmon], [...sizes, await measureConmon(stage)]),
+      await unpackingTables(),
       await fileTable(stage),
       sandboxTable(stage),
       `${groupRuns} runs each, turn about, with output to /dev/null.`,

@@ -1,8 +1,9 @@
 // Control groups of a script's own.
 
-import { HostError } from "../abi/errors.ts";
+import { HostError, UsageError } from "../abi/errors.ts";
 import { killGroup, removeGroup } from "../backends/leftovers.ts";
 import { perform } from "../backends/perform.ts";
+import { planClassify } from "../cgroups/classify.ts";
 import { type Draft, draft, planCreate, planGroup } from "../cgroups/create.ts";
 import { type GroupSpec, missingGroup, type Place, placesOf } from "../cgroups/groups.ts";
 import { readHierarchies, wordsOf } from "../cgroups/hierarchies.ts";
@@ -55,6 +56,12 @@ export interface Cgroup extends AsyncDisposable {
   set(settings: Settings): readonly string[];
   /** A setting as the kernel shows it, without the last newline. */
   get(setting: string): string;
+  /**
+   * Moves a process that runs already into it. What it has used stays counted where it was.
+   * @throws StepError with `code` ESRCH where there is no such process, EACCES or EPERM where it is not this user's
+   * @see cgclassify(1)
+   */
+  add(pid: number): void;
   /** The ids of the processes in it, not of those below it. */
   processes(): number[];
   /** `cpu.stat`, `memory.stat`, `pids.current` and the like, in the kernel's units: bytes, and microseconds in `_usec`. */
@@ -163,6 +170,11 @@ export const cgroup = (
       return notes;
     },
     get: (setting) => readSetting(host, readHierarchies(host), name, setting)!.value,
+    add(pid) {
+      if (!Number.isInteger(pid) || pid < 1) throw new UsageError(`${pid} is no process id`);
+      const steps = planClassify(host, there(), [String(pid)]);
+      perform(planOf(steps.map(({ onError: _, ...step }) => step)));
+    },
     processes: () => [...new Set(there().flatMap(({ directory }) => processesOf(host, directory)))],
     stat: () => statOf(host, there()),
     events: () => eventsOf(host, there()),

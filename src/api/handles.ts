@@ -16,10 +16,11 @@ const open = new Set<Handle>();
 
 /** Keeps a handle until the function that is returned is called. */
 export const keep = (handle: Handle): (() => void) => {
-  if (open.size === 0) watch();
+  watch();
   open.add(handle);
   return () => {
-    if (open.delete(handle) && open.size === 0) unwatch();
+    // Not at once: a script that runs one program after the other would set and take back handlers for each.
+    if (open.delete(handle) && open.size === 0) setImmediate(unwatchIfIdle);
   };
 };
 
@@ -36,13 +37,22 @@ export const endAll = (): void => {
 /** Signals that end a process unless it handles them. */
 const FATAL = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
 
+let isWatching = false;
+
 const watch = (): void => {
+  if (isWatching) return;
+  isWatching = true;
   process.on("exit", endAll);
   const { ignored } = callerState();
   for (const signal of FATAL) if (!ignored.includes(SIG[signal])) process.on(signal, onSignal);
 };
 
+const unwatchIfIdle = (): void => {
+  if (open.size === 0) unwatch();
+};
+
 const unwatch = (): void => {
+  isWatching = false;
   process.off("exit", endAll);
   for (const signal of FATAL) process.off(signal, onSignal);
 };

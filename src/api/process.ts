@@ -11,7 +11,7 @@ import type { Plan } from "../plan/plan.ts";
 import { arch } from "../sys/linux.ts";
 import { randomBytes } from "../sys/random.ts";
 import { endAll, keep } from "./handles.ts";
-import { planProgram, type Program, type ProgramOptions } from "./program.ts";
+import { ABANDONED, planProgram, type Program, type ProgramOptions } from "./program.ts";
 
 /** How a child is connected with the script. */
 export interface ChildOptions {
@@ -121,7 +121,7 @@ export const spawn = (what: readonly string[] | Plan, options: SpawnOptions = {}
     stdout: options.stdout ?? "inherit",
     stderr: options.stderr ?? "inherit",
     ...(terminal && { terminal: terminal.options }),
-    ...(detached ? { detached } : { deathSignal: SIG.SIGKILL }),
+    ...(detached ? { detached } : { deathSignal: groups.length > 0 ? ABANDONED : SIG.SIGKILL }),
   });
   child.unref();
   let isRunning = true;

@@ -87,8 +87,8 @@ export interface ProgramOptions {
   /** Control groups that are there, to run in: handles, or words as for cgexec(1), `cpu,memory:limited`. */
   readonly cgroups?: readonly (string | GroupName)[];
   /**
-   * A control group of its own with these limits, removed when it has ended. Needs root, or a delegated group. It stays
-   * behind a script that is killed by SIGKILL.
+   * A control group of its own with these limits, removed when it has ended, also when the script was killed by SIGKILL.
+   * Needs root, or a delegated group.
    */
   readonly limits?: ResourceLimits;
   /** Whether a process waits for the program, as `unshare --fork`; on by itself where something needs it. */
@@ -108,6 +108,12 @@ export interface Circumstances {
   /** Whether the program is ended when the process that waits for it is. */
   readonly isBound: boolean;
 }
+
+/**
+ * What the process that waits for a program with limits gets when the script dies. SIGKILL would leave nobody to remove
+ * the control group; this one (SIGRTMAX) nobody sends by chance.
+ */
+export const ABANDONED = 64;
 
 /**
  * The plan of a program. Throws {@link UsageError} for options that exclude each other, and HostError where no
@@ -147,6 +153,7 @@ export const planProgram = (
       setgid: options.gid,
       killChild: fork && isBound ? SIG.SIGKILL : undefined,
       forwardSignals: fork,
+      killOn: isLimited && isBound ? ABANDONED : undefined,
       hostname: options.hostname,
       mounts: options.mounts?.flatMap(mountSteps),
       groups: groupsOf(options.cgroups ?? [], limits, host),

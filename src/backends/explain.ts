@@ -188,14 +188,20 @@ const signalSet = (signals: readonly number[]): string => {
   return `~[${names(all.filter((signal) => !signals.includes(signal)))}]`;
 };
 
-const waitLines = ({ pid, forward, reaps, reason }: WaitStep, depth: number): Line[] => {
+const waitLines = ({ pid, forward, reaps, killOn, reason }: WaitStep, depth: number): Line[] => {
   if (!forward)
     return [withReason(depth, `wait4(${pid.slot}, status, WUNTRACED, NULL) = ${pid.slot}`, reason)];
-  const signals = signalSet([...forward, SIG.SIGCHLD]);
+  const signals = signalSet([...forward, SIG.SIGCHLD, ...(killOn === undefined ? [] : [killOn])]);
   const wiped: Line = { depth, text: "the caller's environment is wiped from memory", heading: true };
   return [
     ...(reaps ? [wiped] : []),
-    withReason(depth, `rt_sigtimedwait(${signals}, NULL, NULL, 8)`, "these go to the child, by kill(2)"),
+    withReason(
+      depth,
+      `rt_sigtimedwait(${signals}, NULL, NULL, 8)`,
+      killOn === undefined
+        ? "these go to the child, by kill(2)"
+        : `these go to the child, by kill(2); ${signalName(killOn)} as SIGKILL`,
+    ),
     withReason(
       depth,
       reaps
@@ -290,6 +296,7 @@ const stepJson = (step: Step): object | object[] => {
         call: "wait4",
         pid: step.pid.slot,
         ...(step.kind === "wait" && step.forward && { forward: step.forward.map(signalName) }),
+        ...(step.kind === "wait" && step.killOn && { killOn: signalName(step.killOn) }),
         ...(step.kind === "supervise" && { supervise: step.terminal ? "terminal" : "signals" }),
         ...(step.reason && { reason: step.reason }),
         ...(step.kind === "supervise" &&

@@ -47,6 +47,7 @@ export const commands: Readonly<Record<string, Entry>> = {
   kill: { group: "Containers", load: async () => (await import("../commands/stop.ts")).kill },
   oci: { group: "Containers", load: async () => (await import("../commands/oci/oci.ts")).oci },
   pull: { group: "Images", load: async () => (await import("../commands/pull.ts")).pull },
+  push: { group: "Images", load: async () => (await import("../commands/push.ts")).push },
   images: { group: "Images", load: async () => (await import("../commands/images.ts")).images },
   rmi: { group: "Images", load: async () => (await import("../commands/rmi.ts")).rmi },
   import: { group: "Images", load: async () => (await import("../commands/import.ts")).importCommand },

@@ -2,7 +2,8 @@
 
 import { HostError } from "../abi/errors.ts";
 import type { Host } from "../host/host.ts";
-import { credentialsFor } from "../images/credentials.ts";
+import type { ClientOptions } from "../images/client.ts";
+import { type Credentials, credentialsFor, serverOf } from "../images/credentials.ts";
 import { importImage, type Imported, powersOf } from "../images/import.ts";
 import { hostPlatform, parsePlatform, type Platform } from "../images/platform.ts";
 import { fullName, type Reference, withDefaultTag } from "../images/reference.ts";
@@ -41,6 +42,23 @@ const dockerConfig = (host: Host): string | undefined => {
   return directory ? host.read(`${directory}/config.json`) : undefined;
 };
 
+/** How a registry is spoken to, and who one is there. */
+export const clientOptions = (
+  tlsVerify: string | true | undefined = true,
+  { domain }: Reference,
+  host: Host,
+): ClientOptions => {
+  if (tlsVerify !== true && tlsVerify !== "true" && tlsVerify !== "false")
+    throw new HostError(`--tls-verify is true or false, not '${tlsVerify}'`);
+  const { helper, stored } = credentialsFor(dockerConfig(host), domain);
+  const ask = async (): Promise<Credentials | undefined> => {
+    if (helper === undefined) return stored;
+    const { askHelper } = await import("./credential-helper.ts");
+    return (await askHelper(helper, serverOf(domain), host)) ?? stored;
+  };
+  return { tlsVerify: tlsVerify !== "false", credentials: ask };
+};
+
 /** Pulls an image into the store, with progress on a terminal. */
 export const fetchImage = async (
   reference: Reference,
@@ -49,13 +67,9 @@ export const fetchImage = async (
   store: Store = openStore(host),
 ): Promise<Imported> => {
   const wanted = withDefaultTag(reference);
-  const { tlsVerify = true } = options;
-  if (tlsVerify !== true && tlsVerify !== "true" && tlsVerify !== "false")
-    throw new HostError(`--tls-verify is true or false, not '${tlsVerify}'`);
   const source = openRegistry(wanted, {
     platform: platformOf(options.platform, host),
-    tlsVerify: tlsVerify !== "false",
-    credentials: credentialsFor(dockerConfig(host), wanted.domain),
+    ...clientOptions(options.tlsVerify, wanted, host),
   });
   const progress = openProgress(host, options.quiet);
   try {

@@ -22,6 +22,9 @@ const WORDS: Readonly<Record<Phase, string>> = {
   unpacking: "Extracting",
   complete: "Pull complete",
   exists: "Already exists",
+  uploading: "Pushing",
+  pushed: "Pushed",
+  mounted: "Mounted",
 };
 
 interface Line {
@@ -33,7 +36,7 @@ interface Line {
 /** `a3ed95caeb02: Downloading [=====>     ]  1.2MB/3.4MB`, as docker writes it, within `width` columns. */
 export const progressLine = (digest: string, { phase, done, total }: Line, width: number): string => {
   const head = `${digest.slice(digest.indexOf(":") + 1).slice(0, 12)}: ${WORDS[phase]}`;
-  if (phase !== "downloading" && phase !== "unpacking") return head.slice(0, width);
+  if (!["downloading", "unpacking", "uploading"].includes(phase)) return head.slice(0, width);
   const sizes = `${humanSize(done)}/${humanSize(total)}`;
   const filled = total > 0 ? Math.min(BAR, Math.floor((done / total) * BAR)) : 0;
   const bar = `[${"=".repeat(filled)}${filled < BAR ? ">" : ""}${" ".repeat(Math.max(0, BAR - filled - 1))}]`;

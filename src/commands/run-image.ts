@@ -1,21 +1,13 @@
 // Which root `run` is asked for: this machine's, a directory, or an image, and then which one. Docker's habit is that
 // the first operand is an image; nsk's is that it is a program of this machine. Both hold, by the rule below.
 
-import { HostError, UsageError } from "../abi/errors.ts";
+import { UsageError } from "../abi/errors.ts";
 import type { Host } from "../host/host.ts";
 import { findImage, hasImage, readInLayers, usable, type Usable } from "../images/images.ts";
-import { importImage, importRoot, powersOf } from "../images/import.ts";
-import { openLocal } from "../images/local.ts";
-import { familiarName, parseReference, referenceOr, withDefaultTag } from "../images/reference.ts";
+import { referenceOr } from "../images/reference.ts";
 import { storePath } from "../images/store-path.ts";
-import { openStore } from "../images/store.ts";
 import { programCandidates } from "../plan/program.ts";
-import { writeAll } from "../sys/linux.ts";
-import { fetchImage, platformOf } from "./fetch-image.ts";
-
-/** Prefixes that only an image has; those behind which a path stands, as skopeo writes them. */
-const REGISTRY = "docker://";
-const FILES = /^(?:oci|oci-archive|docker-archive|dir-archive):(?=.)/;
+import { bareName, isFile, isOnlyImage } from "./image-words.ts";
 
 /**
  * Whether the first operand of `run` is an image: what is written as only an image can be (`docker://…`, `name:tag`,
@@ -23,8 +15,8 @@ const FILES = /^(?:oci|oci-archive|docker-archive|dir-archive):(?=.)/;
  * `has` tells whether the store has it.
  */
 export const isImageOperand = (word: string, host: Host, has: (word: string) => boolean): boolean => {
-  if (word.startsWith(REGISTRY) || FILES.test(word)) return true;
-  if (/^\.{0,2}\//.test(word) || referenceOr(word) === undefined) return false;
+  if (isOnlyImage(word)) return true;
+  if (isFile(word) || referenceOr(word) === undefined) return false;
   if (has(word)) return true;
   if (programCandidates(word, host.env("PATH")).some((path) => host.kind(path) === "file")) return false;
   return true;
@@ -39,11 +31,14 @@ export interface Choice {
 export interface ImageOptions {
   readonly image?: string | undefined;
   readonly rootfs?: string | undefined;
+  /** `always`, `missing` or `never`. */
+  readonly pull?: string | undefined;
+  readonly platform?: string | undefined;
   /** Nothing is to be done, so nothing may be pulled. */
   readonly explain: boolean;
 }
 
-/** The image that a command line asks for, pulled where the store has it not; undefined where it asks for none. */
+/** The image that a command line asks for, pulled where that is due; undefined where it asks for none. */
 export const chooseImage = async (
   options: ImageOptions,
   operands: readonly string[],
@@ -51,58 +46,29 @@ export const chooseImage = async (
   host: Host,
   name: string,
 ): Promise<Choice | undefined> => {
-  if (options.image !== undefined) {
-    if (options.rootfs !== undefined)
-      throw new UsageError("--image and --rootfs are two roots for one container");
-    return { image: await getImage(options.image, options.explain, host, name), operands };
-  }
+  const { image, rootfs } = options;
   const [first, ...rest] = operands;
-  if (options.rootfs !== undefined || dashed || first === undefined) return undefined;
-  if (!isImageOperand(first, host, (word) => hasImage(storePath(host), word))) return undefined;
-  return { image: await getImage(first, options.explain, host, name), operands: rest };
-};
-
-const getImage = async (text: string, explain: boolean, host: Host, name: string): Promise<Usable> => {
-  const root = storePath(host);
-  const path = FILES.test(text) ? text.replace(FILES, "") : text;
-  const isPath = path !== text || /^\.{0,2}\//.test(text);
-  if (isPath) return getLocal(path, explain, host);
-  const bare = text.startsWith(REGISTRY) ? text.slice(REGISTRY.length) : text;
-  const there = findImage(root, bare);
-  if (there) return usable(root, there);
-  const reference = withDefaultTag(parseReference(bare));
-  if (explain) throw new HostError(`${familiarName(reference)} is not in the store`, `nsk pull ${bare}`);
-  writeAll(2, `${name}: no image '${familiarName(reference)}' here yet, pulling it\n`);
-  try {
-    await fetchImage(reference, { quiet: false }, host);
-  } catch (error) {
-    // Whoever meant a program has mistyped it.
-    if (error instanceof HostError && !/[:@/]/.test(text))
-      throw new HostError(error.message, `and there is no program '${text}' in PATH`);
-    throw error;
+  const ofImages = (["pull", "platform"] as const).find((key) => options[key] !== undefined);
+  if (image !== undefined) {
+    if (rootfs !== undefined) throw new UsageError("--image and --rootfs are two roots for one container");
+    return { image: await getImage(image, options, host, name), operands };
   }
-  const pulled = findImage(root, bare);
-  if (!pulled) throw new HostError(`${familiarName(reference)} has been removed meanwhile`);
-  return usable(root, pulled);
+  if (ofImages && (rootfs !== undefined || dashed))
+    throw new UsageError(`--${ofImages} is for images, and none is named`);
+  if (rootfs !== undefined || dashed || first === undefined) return undefined;
+  // Who says how to get an image means one.
+  if (!ofImages && !isImageOperand(first, host, (word) => hasImage(storePath(host), word))) return undefined;
+  return { image: await getImage(first, options, host, name), operands: rest };
 };
 
-/** A file or directory: a root directory as it is, anything else by way of the store. */
-const getLocal = async (path: string, explain: boolean, host: Host): Promise<Usable> => {
-  const isRoot = host.kind(path) === "directory" && host.kind(`${path}/oci-layout`) === undefined;
-  const nothing = { entrypoint: [], cmd: [], env: [], workingDir: "", user: "" };
-  if (isRoot) return { layers: [path], run: nothing };
-  if (explain) throw new HostError(`${path} is not in the store`, `nsk import ${path} NAME`);
-  const store = openStore(host);
-  const platform = platformOf(undefined, host);
-  const powers = powersOf(host.euid);
-  const { root, images = [] } = await openLocal(store, path, host, platform);
-  if (root === undefined && images.length !== 1)
-    throw new UsageError(`${path} has ${images.length} images`, `nsk import ${path}, and name one`);
-  const said = { platform, config: {}, message: `Imported from ${path}` };
-  const { id } = root
-    ? await importRoot(store, root, undefined, powers, said)
-    : await importImage(store, images[0]!.source, undefined, powers);
-  return usable(store.root, findImage(store.root, id)!);
+/** What is here already takes no more than the store; all else has a file of its own, which loads what pulls. */
+const getImage = async (text: string, options: ImageOptions, host: Host, name: string): Promise<Usable> => {
+  if (options.pull === undefined && options.platform === undefined && !isFile(text)) {
+    const root = storePath(host);
+    const there = findImage(root, bareName(text));
+    if (there) return usable(root, there);
+  }
+  return (await import("./obtain-image.ts")).obtainImage(text, options, host, name);
 };
 
 /** What an image decides about a container, unless its user does. As docker's. */

@@ -62,6 +62,16 @@ const options = {
     valueHint: "IMAGE",
     description: "the image to run, pulled where it is not here yet; or a file or directory that is one",
   },
+  pull: {
+    type: "string",
+    valueHint: "always|missing|never",
+    description: "when the image is pulled: where it is not here (missing) unless given",
+  },
+  platform: {
+    type: "string",
+    valueHint: "OS/ARCH[/VARIANT]",
+    description: "the image for this platform, pulled where it is here for another one only",
+  },
   rootfs: {
     type: "string",
     valueHint: "DIR[:O]",
@@ -321,7 +331,7 @@ export const containerFromOptions = async (
  * `first` is the first operand, unless `--` says that it is a program.
  */
 const mayNameImage = (values: Values<typeof options>, first: string | undefined, host: Host): boolean => {
-  if (values.image !== undefined) return true;
+  if ([values.image, values.pull, values.platform].some((value) => value !== undefined)) return true;
   if (values.rootfs !== undefined || first === undefined) return false;
   if (/[:@]/.test(first) || host.kind(`${storePath(host)}/index.json`) !== undefined) return true;
   return !programCandidates(first, host.env("PATH")).some((path) => host.kind(path) === "file");

@@ -35,14 +35,30 @@ const restrict = (
 export const readonlyRoot = (container: Container): CallStep =>
   restrict(container, "/", MS.MS_RDONLY, { title: "make / read-only" });
 
+/** Letters for lower directories on the page of options that mount(2) takes. */
+const MOST_LETTERS = 3900;
+
+/** Lower directories as overlayfs takes them; too many for a page are seen from the directory that all of them lie in. */
+const lowerDirectories = (lower: readonly string[]): { from: string | undefined; words: string } => {
+  const words = lower.map(overlayPath).join(":");
+  const from = lower[0]!.slice(0, lower[0]!.lastIndexOf("/"));
+  const isBeside = lower.every((path) => path.lastIndexOf("/") === from.length && path.startsWith(from));
+  if (words.length <= MOST_LETTERS || from === "" || !isBeside) return { from: undefined, words };
+  return { from, words: lower.map((path) => overlayPath(path.slice(from.length + 1))).join(":") };
+};
+
 /** Puts the root together, opens what is bound in from the host, and changes over. @see pivot_root(2) */
 export const root = (container: Container, host: Host): Step[] => {
   const { config, lower, users } = container;
   const overlay = lower.length > 0;
   const { path } = config.root;
   const base = `${STATE}/root`;
-  const merged = overlay
+  const below = overlay ? lowerDirectories(lower) : undefined;
+  const merged = below
     ? [
+        ...(below.from === undefined
+          ? []
+          : [steps.chdir(below.from, { reason: "mount(2) takes a page: the layers by their last names" })]),
         steps.mount(
           {
             source: "tmpfs",
@@ -62,7 +78,7 @@ export const root = (container: Container, host: Host): Step[] => {
             target: base,
             fstype: "overlay",
             flags: mayOpenDevices(container) ? 0 : MS.MS_NODEV,
-            data: `lowerdir=${lower.map(overlayPath).join(":")},upperdir=${STATE}/upper,workdir=${STATE}/work${users ? ",userxattr" : ""}`,
+            data: `lowerdir=${below.words},upperdir=${STATE}/upper,workdir=${STATE}/work${users ? ",userxattr" : ""}`,
           },
           {
             reason: `${path} below, unchanged; what is written lands in the layer above`,

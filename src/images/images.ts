@@ -30,6 +30,7 @@ import {
   type Named,
   readBlob,
   readIndex,
+  shortLayerPath,
   type Store,
 } from "./store.ts";
 import { isWhiteout, openInRoot, statAt } from "./tree.ts";
@@ -91,6 +92,20 @@ export const findImages = (images: readonly Image[], text: string): Image[] => {
   return found;
 };
 
+/**
+ * Repositories of a registry that have a blob, as far as the store knows: what came from there, or went there, under
+ * another name.
+ */
+export const repositoriesWith = (images: readonly Image[], domain: string): ReadonlyMap<string, string> => {
+  const found = new Map<string, string>();
+  for (const { name, manifest } of images) {
+    const reference = name === undefined ? undefined : parseReference(name);
+    if (reference?.domain !== domain) continue;
+    for (const { digest } of [manifest.config, ...manifest.layers]) found.set(digest, reference.path);
+  }
+  return found;
+};
+
 /** Whether the store has an image of this name. */
 export const hasImage = (root: string, text: string): boolean => {
   const reference = referenceOr(text);
@@ -137,7 +152,7 @@ export const removeImage = (store: Store, text: string, force: boolean): Removed
   const isLast = gone.length === same.length;
   // A running container reads from the layers as long as it lives, so not even -f takes them away.
   const mounted = mountedLayers();
-  if (isLast && config.diffIds.some((diffId) => mounted.has(hexOf(diffId))))
+  if (isLast && config.diffIds.some((diffId) => mounted(hexOf(diffId))))
     throw new HostError(`${text}: a running container uses the image`);
   changeIndex(store, (now) =>
     now.filter((it) => !gone.some((image) => image.digest === it.manifest.digest && image.name === it.name)),
@@ -169,8 +184,8 @@ const sweep = (store: Store): void =>
     return { digests, diffIds };
   });
 
-/** Letters for lower directories, which leaves some of the page for the others. */
-const MOST_MOUNT_OPTIONS = 3900;
+/** Letters for the layers' own paths, which leave some of the page that mount(2) takes for the other options. */
+const MOST_LETTERS = 3500;
 
 /** What a container is made of. */
 export interface Usable {
@@ -181,16 +196,18 @@ export interface Usable {
 
 /** An image for `run`. Throws {@link HostError} where one of its layers is gone. */
 export const usable = (root: string, image: Image): Usable => {
-  const layers = [...new Set([...image.config.diffIds].reverse())].map((diffId) => layerPath(root, diffId));
+  const diffIds = [...new Set([...image.config.diffIds].reverse())];
+  const layers = diffIds.map((diffId) => layerPath(root, diffId));
   for (const layer of layers) {
     const name = cString(layer);
     if (syscall("faccessat", AT_FDCWD, address(name), 0) < 0)
       throw new HostError(`${shown(image.name)}: the layer ${layer} is gone`, "nsk pull gets it again");
   }
-  // mount(2) takes one page of options.
-  if (layers.join(":").length > MOST_MOUNT_OPTIONS)
-    throw new HostError(`${shown(image.name)}: ${layers.length} layers are too many for one mount`);
-  return { layers, run: image.config.run };
+  const isMuch = layers.join(":").length > MOST_LETTERS;
+  return {
+    layers: isMuch ? diffIds.map((diffId) => shortLayerPath(root, diffId)) : layers,
+    run: image.config.run,
+  };
 };
 
 /** A file as the stacked layers have it: the uppermost one that has it, or hides it, decides. */

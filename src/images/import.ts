@@ -28,14 +28,16 @@ import {
   putLayer,
   readBlob,
   type Store,
+  withBlobLock,
 } from "./store.ts";
 import type { Powers } from "./tree.ts";
 
 /** So many layers at once, as docker does. */
-const AT_ONCE = 3;
+export const AT_ONCE = 3;
 
 /** What a layer is at. `done` of `total` bytes. */
-export type Phase = "waiting" | "downloading" | "unpacking" | "complete" | "exists";
+export type Phase =
+  "waiting" | "downloading" | "unpacking" | "complete" | "exists" | "uploading" | "pushed" | "mounted";
 export type Report = (digest: string, phase: Phase, done: number, total: number) => void;
 
 export interface Imported {
@@ -113,9 +115,17 @@ export const importImage = async (
   );
 
   let leftOut = 0;
+  const isThere = (digest: string, diffId: string): boolean =>
+    hasLayer(store, diffId) && hasBlob(store, digest);
   const one = async (layer: Descriptor, diffId: string): Promise<void> => {
     const { digest, size } = layer;
-    if (hasLayer(store, diffId) && hasBlob(store, digest)) return report(digest, "exists", size, size);
+    if (!isThere(digest, diffId)) return withBlobLock(store, digest, () => get(layer, diffId));
+    report(digest, "exists", size, size);
+  };
+  const get = async (layer: Descriptor, diffId: string): Promise<void> => {
+    const { digest, size } = layer;
+    // Somebody else was at it until now.
+    if (isThere(digest, diffId)) return report(digest, "exists", size, size);
     report(digest, "downloading", 0, size);
     await fetchBlob("a layer", layer, (done) => report(digest, "downloading", done, size));
     if (!hasLayer(store, diffId)) {
@@ -219,7 +229,7 @@ const uniqueLayers = (
 };
 
 /** Waits for all that have begun, also when one fails: what they have open is theirs to close. */
-const inParallel = async <T>(
+export const inParallel = async <T>(
   list: readonly T[],
   atOnce: number,
   work: (one: T) => Promise<void>,

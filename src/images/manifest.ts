@@ -111,6 +111,12 @@ export const asDescriptor = (what: string, value: unknown): Descriptor => {
   };
 };
 
+/** What a manifest says that it is; OCI's own need not say it. */
+export const mediaTypeOf = (what: string, bytes: Uint8Array): string => {
+  const { mediaType } = parseObject(what, bytes);
+  return typeof mediaType === "string" && mediaType !== "" ? mediaType : MEDIA.manifest;
+};
+
 /** A manifest, or the manifests of an index, by what the text itself says it is. */
 export const parseManifest = (
   what: string,

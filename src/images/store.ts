@@ -6,14 +6,14 @@
 import { cString, decode } from "../abi/bytes.ts";
 import { HostError, StepError } from "../abi/errors.ts";
 import { errno } from "../abi/errno.ts";
-import { AT_FDCWD, LOCK, O, O_BY_ARCH } from "../abi/flags.ts";
+import { AT, AT_FDCWD, LOCK, O, O_BY_ARCH } from "../abi/flags.ts";
 import type { Host } from "../host/host.ts";
 import { address, arch, close, listDirectory, open, readFileOr, syscall, writeAll } from "../sys/linux.ts";
 import { randomBytes } from "../sys/random.ts";
 import { checkDigest, digestOf, type Hasher, hasherLike, parseDigest } from "./digest.ts";
 import { storePath } from "./store-path.ts";
 import { asDescriptor, type Descriptor, MEDIA, MOST_JSON_BYTES } from "./manifest.ts";
-import { removeTree } from "./tree.ts";
+import { removeTree, statAt } from "./tree.ts";
 
 const { O_DIRECTORY } = O_BY_ARCH[arch];
 
@@ -209,6 +209,34 @@ export const readBlob = (store: Store, digest: string): Uint8Array => {
   return bytes;
 };
 
+/** Milliseconds between two looks whether somebody else has got a blob. */
+const PAUSE = 50;
+
+/**
+ * Does what only one process at a time shall do about a blob. Nobody's lock outlives its process; it is asked for again
+ * and again, because to wait in flock(2) would stop what else this process gets, which others may wait for.
+ */
+export const withBlobLock = async <T>(store: Store, digest: string, work: () => Promise<T>): Promise<T> => {
+  const { hex } = parseDigest(digest)!;
+  const path = `${store.root}/tmp/${hex}.lock`;
+  for (;;) {
+    const lock = check(`open ${path}`, open(path, O.O_RDWR | O.O_CREAT | O.O_CLOEXEC, 0o600));
+    try {
+      while (syscall("flock", lock, LOCK.LOCK_EX | LOCK.LOCK_NB) !== 0) await Bun.sleep(PAUSE);
+      // Whoever had it before has taken the file away, and somebody else may hold a new one.
+      const found = statAt(lock, cString(""), AT.AT_EMPTY_PATH);
+      if (typeof found === "number" || found.links === 0) continue;
+      try {
+        return await work();
+      } finally {
+        discard(path);
+      }
+    } finally {
+      close(lock);
+    }
+  }
+};
+
 // Unpacked layers
 
 const layerDirectory = (root: string, diffId: string): string => {
@@ -219,6 +247,29 @@ const layerDirectory = (root: string, diffId: string): string => {
 
 /** The directory that overlayfs takes for a layer. */
 export const layerPath = (root: string, diffId: string): string => `${layerDirectory(root, diffId)}/diff`;
+
+/** Under this name a layer has a short path as well: 128 bits of its digest. */
+const shortName = (hex: string): string => Buffer.from(hex.slice(0, 32), "hex").toString("base64url");
+
+/**
+ * A path of a layer that 127 of fit on the page that mount(2) takes, once they are written without their directory:
+ * `l/NAME`, a symbolic link, made where it is missing.
+ */
+export const shortLayerPath = (root: string, diffId: string): string => {
+  const { hex } = parseDigest(diffId)!;
+  const path = `${root}/l/${shortName(hex)}`;
+  const [name, target] = [cString(path), cString(`../layers/${hex}/diff`)];
+  makeDirectory(`${root}/l`);
+  const result = syscall("symlinkat", address(target), AT_FDCWD, address(name));
+  if (result === -errno("EEXIST")) {
+    const found = new Uint8Array(target.length + 1);
+    const length = syscall("readlinkat", AT_FDCWD, address(name), address(found), found.length);
+    // Two digests that begin alike are nobody's accident.
+    if (length !== target.length - 1 || !target.subarray(0, length).every((byte, i) => byte === found[i]))
+      throw new HostError(`${path} leads to another layer than ${diffId}`);
+  } else check(`make ${path}`, result);
+  return path;
+};
 
 export const hasLayer = (store: Store, diffId: string): boolean => exists(layerPath(store.root, diffId));
 
@@ -341,7 +392,8 @@ export const collectGarbage = (
     const kept = new Set([...diffIds].map((id) => parseDigest(id)?.hex));
     const mounted = mountedLayers();
     for (const hex of listOr(`${store.root}/layers`)) {
-      if (kept.has(hex) || mounted.has(hex)) continue;
+      if (kept.has(hex) || mounted(hex)) continue;
+      discard(`${store.root}/l/${shortName(hex)}`);
       // Out of the way first: a kill in the middle must not leave half a layer under its name.
       const away = temporary(store);
       if (rename(`${store.root}/layers/${hex}`, away) === 0) discard(away);
@@ -352,16 +404,19 @@ export const collectGarbage = (
 };
 
 /**
- * The layers that overlays of any process are made of: of any store, for a path may be written there in several ways.
+ * Whether an overlay of any process is made of a layer: of any store's, for a path may be written there in several ways.
  * @see proc_pid_mountinfo(5)
  */
-export const mountedLayers = (): Set<string> => {
+export const mountedLayers = (): ((hex: string) => boolean) => {
   const found = new Set<string>();
   for (const pid of listOr("/proc")) {
     if (!/^\d+$/.test(pid)) continue;
     const bytes = readFileOr(`/proc/${pid}/mountinfo`);
     if (typeof bytes === "number") continue; // it has ended
-    for (const [, hex] of decode(bytes).matchAll(/\/layers\/([0-9a-f]{64,128})\/diff/g)) found.add(hex!);
+    const text = decode(bytes);
+    for (const [, hex] of text.matchAll(/\/layers\/([0-9a-f]{64,128})\/diff/g)) found.add(hex!);
+    // The short names, which may stand there without their directory.
+    for (const [, name] of text.matchAll(/(?<=[=:/])([\w-]{22})(?=[:,\s])/g)) found.add(name!);
   }
-  return found;
+  return (hex) => found.has(hex) || found.has(shortName(hex));
 };

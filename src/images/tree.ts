@@ -112,16 +112,17 @@ export const walk = (root: number, path: string, flags: number): number => {
 const stat = new Uint8Array(256);
 const statView = new DataView(stat.buffer);
 
-/** `st_mode` and `st_rdev` of a name, links not followed; of `fd` itself for an empty one and AT_EMPTY_PATH. @see stat(2) */
+/** `st_mode`, `st_nlink` and `st_rdev` of a name, links not followed; of `fd` itself for an empty one and AT_EMPTY_PATH. @see stat(2) */
 export const statAt = (
   fd: number,
   name: Uint8Array,
   flags: number = AT.AT_SYMLINK_NOFOLLOW,
-): { mode: number; device: bigint } | number => {
+): { mode: number; links: number; device: bigint } | number => {
   const result = syscall("newfstatat", fd, address(name), address(stat), flags);
   if (result < 0) return result;
   return {
     mode: statView.getUint32(arch === "x64" ? 24 : 16, true),
+    links: statView.getUint32(arch === "x64" ? 16 : 20, true),
     device: statView.getBigUint64(arch === "x64" ? 40 : 32, true),
   };
 };

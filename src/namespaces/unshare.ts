@@ -42,6 +42,8 @@ export interface UnshareRequest extends ClockOffsets {
   readonly killChild?: number | undefined;
   /** SIGINT and SIGTERM go to the child, too. */
   readonly forwardSignals?: boolean | undefined;
+  /** With `forwardSignals`: a signal that ends the program by SIGKILL, so that what is behind the wait is still done. */
+  readonly killOn?: number | undefined;
   readonly root?: string | undefined;
   readonly wd?: string | undefined;
   readonly setuid?: number | undefined;
@@ -66,8 +68,10 @@ export interface Groups {
 
 /** @see unshare(1) */
 export const planUnshare = (name: string, request: UnshareRequest, host: Host): Plan => {
-  const { kinds, fork, owner } = request;
-  const steps: Step[] = [...(request.groups?.create ?? [])];
+  const { kinds, fork, owner, groups } = request;
+  if (groups && groups.remove.length > 0 && kinds.includes("user"))
+    return { name, failure: 1, steps: [...groups.create, ...kept(name, request, groups, host)] };
+  const steps: Step[] = [...(groups?.create ?? [])];
   const helped = needsHelper(request);
   if (helped) steps.push(defaultSigchld, ...forkHelper(request, host));
   if (owner) steps.push(...becomeOwner(owner));
@@ -80,7 +84,7 @@ export const planUnshare = (name: string, request: UnshareRequest, host: Host): 
     ? [enter.giveWord(ready, "the namespaces are there"), { kind: "join", pid: helper }]
     : [];
   const inside = [
-    ...(request.groups?.join ?? []),
+    ...(groups?.join ?? []),
     ...comeBack(request),
     ...idMaps(request, host),
     ...(request.hostname === undefined ? [] : [calls.setHostname(request.hostname)]),
@@ -95,6 +99,22 @@ export const planUnshare = (name: string, request: UnshareRequest, host: Host): 
     steps.push(...clocks, ...forked(request, [...inside, program], finish));
   else steps.push(...finish, ...clocks, ...forked(request, [...inside, program]));
   return { name, failure: 1, steps };
+};
+
+/**
+ * In its user namespace a process may remove none of the groups outside: somebody stays behind who does. Behind it is the
+ * plan without that; where a process waits there as well, the signals for it are passed on to that one.
+ */
+const kept = (name: string, request: UnshareRequest, groups: Groups, host: Host): Step[] => {
+  const { fork, killOn } = request;
+  const inner = planUnshare(name, { ...request, groups: { ...groups, create: [], remove: [] } }, host);
+  const outer: UnshareRequest = { ...request, kinds: [], mapUsers: [], mapGroups: [], forwardSignals: true };
+  return forked(
+    fork ? { ...outer, killOn: undefined } : outer,
+    inner.steps,
+    [],
+    fork && killOn !== undefined ? [killOn] : [],
+  );
 };
 
 const unshareReason = ({ kinds, fork }: UnshareRequest): string =>
@@ -162,15 +182,24 @@ const mask = slot("mask");
 const parent = slot("parent");
 const go = slot("go");
 
-/** `before`: what the parent has to do while the child waits. */
-const forked = (request: UnshareRequest, inside: readonly Step[], before?: readonly Step[]): Step[] => {
-  const { killChild, forwardSignals } = request;
-  const waits = before !== undefined && before.length > 0;
+/**
+ * `before`: what the parent has to do while the child waits. `alike`: signals that are passed on besides the usual ones.
+ */
+const forked = (
+  request: UnshareRequest,
+  inside: readonly Step[],
+  before: readonly Step[] = [],
+  alike: readonly number[] = [],
+): Step[] => {
+  const { killChild, forwardSignals, killOn } = request;
+  const waits = before.length > 0;
   return [
     calls.setName("nsk", { reason: "what ps shows of the process that waits" }),
     ...(needsHelper(request) ? [] : [defaultSigchld]),
     calls.blockSignals(
-      forwardSignals ? [SIG.SIGINT, SIG.SIGTERM, SIG.SIGCHLD] : [SIG.SIGINT, SIG.SIGTERM],
+      forwardSignals
+        ? [SIG.SIGINT, SIG.SIGTERM, ...alike, SIG.SIGCHLD, ...(killOn === undefined ? [] : [killOn])]
+        : [SIG.SIGINT, SIG.SIGTERM],
       mask,
       {
         reason: forwardSignals
@@ -200,7 +229,8 @@ const forked = (request: UnshareRequest, inside: readonly Step[], before?: reado
       kind: "wait",
       pid,
       signaled: "signal",
-      ...(forwardSignals && { forward: [SIG.SIGINT, SIG.SIGTERM] }),
+      ...(forwardSignals && { forward: [SIG.SIGINT, SIG.SIGTERM, ...alike] }),
+      ...(forwardSignals && killOn !== undefined && { killOn }),
       cleanup: request.groups?.remove ?? [],
       reason: "wait for the child, and end as it ended",
     },

@@ -71,6 +71,8 @@ export interface WaitStep {
   readonly signaled: "signal" | "status";
   /** Signals that are passed on to the child. They and SIGCHLD must be blocked. */
   readonly forward?: readonly number[];
+  /** With `forward`, and blocked as those are: this signal is not passed on, the child is ended by SIGKILL instead. */
+  readonly killOn?: number;
   /**
    * With `forward`: other children are waited for as well, one that is stopped stops nobody, and the caller's
    * environment is wiped from memory, because who waits may be seen by others.

@@ -122,6 +122,8 @@ test("nsk --help lists the commands by group", async () => {
 
     Images:
      pull            Get an image from a registry
+     push            Put an image into a registry: under its own name, or under the
+                     one behind it
      images          List the images in the store, the newest first
      rmi             Remove images by name or id
      import          Make images of a file: what 'docker save' wrote, an OCI layout

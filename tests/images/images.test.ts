@@ -93,6 +93,8 @@ const rootArchive = (): string => {
   return rootTar;
 };
 
+const INDEX = "application/vnd.oci.image.index.v1+json";
+
 const registries: Bun.Subprocess[] = [];
 
 /** Debian's registry on a free port; its host and port. */
@@ -187,6 +189,101 @@ describe("with a registry", () => {
       /lowerdir=[^:,]+\/diff:[^:,]+\/diff,/,
     );
   });
+  withRegistry("an image of nsk's own is pushed, and is the same one for whoever pulls it", () => {
+    const { run } = openStore();
+    output(run("import", "-c", 'CMD ["cat","/etc/passwd"]', rootArchive(), "mine"));
+    const pushed = output(run("push", "mine", `${host}/own/mine:1`)).trim();
+    const [{ digest }] = JSON.parse(output(run("images", "--json")));
+    expect(pushed).toBe(`${host}/own/mine@${digest}`);
+    const other = openStore();
+    output(other.run("pull", `${host}/own/mine:1`));
+    expect(output(other.run("run", `${host}/own/mine:1`))).toContain("app:x:1000");
+    expect(JSON.parse(output(other.run("images", "--json")))[0]).toMatchObject({ digest });
+    skopeo("--src-tls-verify=false", `docker://${host}/own/mine:1`, `oci:${scratch}/pushed:1`);
+    // What was pulled goes out again as it came: nothing has to be sent, and the digest stays.
+    expect(output(other.run("push", `${host}/own/mine:1`)).trim()).toBe(pushed);
+    output(run("pull", `${host}/team/app:1`));
+    const [pulled] = JSON.parse(output(run("images", "--json")));
+    expect(output(run("push", `${host}/team/app:1`, `${host}/other/app`)).trim()).toBe(
+      `${host}/other/app@${pulled.digest}`,
+    );
+    expect(run("push", "none")).toMatchObject({ status: 1, stderr: "nsk push: no such image: none\n" });
+  });
+  withRegistry("run --pull: never, always, and where it is missing", () => {
+    const { run } = openStore();
+    const name = `${host}/moving/app:1`;
+    const push = (word: string): void => {
+      const maker = openStore();
+      output(maker.run("import", "-c", `CMD ["sh","-c","echo ${word}"]`, rootArchive(), name));
+      output(maker.run("push", name));
+    };
+    push("old");
+    expect(run("run", "--pull", "never", name)).toMatchObject({
+      status: 125,
+      stderr: `nsk run: ${name} is not in the store\nhint: nsk pull ${name}\n`,
+    });
+    expect(run("run", "--pull=missing", name).stdout).toBe("old\n");
+    push("new");
+    expect(output(run("run", name))).toBe("old\n");
+    expect(output(run("run", "--pull=never", name))).toBe("old\n");
+    expect(output(run("run", "--pull=always", name))).toBe("new\n");
+    expect(run("run", "--pull", "often", name)).toMatchObject({
+      status: 125,
+      stderr: "nsk run: --pull is always, missing or never, not 'often'\n",
+    });
+    expect(run("run", "--pull", "always", "--", "true").stderr).toBe(
+      "nsk run: --pull is for images, and none is named\n",
+    );
+  });
+  withRegistry(
+    "run --platform: an image that is here for another platform is pulled for this one",
+    async () => {
+      const name = `${host}/two/app:1`;
+      const [own, other] = process.arch === "arm64" ? ["arm64", "amd64"] : ["amd64", "arm64"];
+      const manifests = [own!, other!].map((architecture) => {
+        const maker = openStore();
+        output(
+          maker.run(
+            ...[
+              "import",
+              "--platform",
+              `linux/${architecture}`,
+              "-c",
+              `CMD ["sh","-c","echo ${architecture}"]`,
+            ],
+            ...[rootArchive(), "part"],
+          ),
+        );
+        output(maker.run("push", "part", `${host}/two/app:${architecture}`));
+        const { manifests } = JSON.parse(readFileSync(join(maker.path, "index.json"), "utf8"));
+        return { ...manifests[0], annotations: undefined };
+      });
+      expect(manifests.map(({ platform }) => platform.architecture)).toEqual([own, other]);
+      const index = JSON.stringify({ schemaVersion: 2, mediaType: INDEX, manifests });
+      const put = await fetch(`http://${host}/v2/two/app/manifests/1`, {
+        method: "PUT",
+        headers: { "Content-Type": INDEX },
+        body: index,
+      });
+      expect(put.status).toBe(201);
+      const { run } = openStore();
+      expect(run("run", name).stdout).toBe(`${own}\n`);
+      expect(run("run", "--pull=never", "--platform", `linux/${other}`, name)).toMatchObject({
+        status: 125,
+        stderr: `nsk run: ${name} is here for linux/${own} only\nhint: nsk pull --platform linux/${other} ${name}\n`,
+      });
+      // Busybox is this machine's in both, so the other one runs too.
+      expect(run("run", "--platform", `linux/${other}`, name)).toMatchObject({
+        stdout: `${other}\n`,
+        stderr: `nsk run: '${name}' is here for linux/${own} only, pulling it\n`,
+      });
+      expect(output(run("run", "--platform", `linux/${other}`, name))).toBe(`${other}\n`);
+      expect(output(run("run", name))).toBe(`${other}\n`);
+      expect(run("run", "--platform", "linux/s390x", name).stderr).toContain(
+        "no image for linux/s390x\nhint: it has ",
+      );
+    },
+  );
   withRegistry("by its digest, under which it is found again", () => {
     const { run } = openStore();
     output(run("pull", `${host}/team/app:1`));
@@ -304,21 +401,72 @@ withRegistry("a registry with users: docker's config.json opens it", async () =>
     `docker-archive:${saved}`,
     `docker://${host}/x:1`,
   );
-  const withConfig = (config: object): Ran => {
+  const configDirectory = (config: object): string => {
     const directory = mkdtempSync(join(scratch, "docker-"));
     writeFileSync(join(directory, "config.json"), JSON.stringify(config));
-    return openStore({ DOCKER_CONFIG: directory }).run("pull", `${host}/x:1`);
+    return directory;
   };
+  const withConfig = (config: object, env: Record<string, string> = {}): Ran =>
+    openStore({ DOCKER_CONFIG: configDirectory(config), ...env }).run("pull", `${host}/x:1`);
   const auth = Buffer.from("me:secret").toString("base64");
   expect(output(withConfig({ auths: { [host]: { auth } } }))).toBe(`${host}/x:1\n`);
   expect(withConfig({})).toMatchObject({
     status: 1,
     stderr: expect.stringContaining(`${host}/x:1: access denied\nhint: `),
   });
-  expect(withConfig({ credHelpers: { [host]: "some" } }).stderr).toContain(
-    "docker-credential-some, which nsk does not ask",
+
+  const bin = join(scratch, "bin");
+  mkdirSync(bin);
+  const helper = (name: string, ...lines: string[]): void =>
+    writeFileSync(join(bin, `docker-credential-${name}`), ["#!/bin/sh", ...lines, ""].join("\n"), {
+      mode: 0o755,
+    });
+  helper("right", `test "$1 $(cat)" = "get ${host}" || exit 9`, `echo '{"Username":"me","Secret":"secret"}'`);
+  helper("empty", "echo credentials not found in native keychain", "exit 1");
+  helper("broken", "echo the keyring is locked", "exit 1");
+  const PATH = `${bin}:${process.env.PATH}`;
+  expect(output(withConfig({ credHelpers: { [host]: "right" } }, { PATH }))).toBe(`${host}/x:1\n`);
+  expect(output(withConfig({ credsStore: "right" }, { PATH }))).toBe(`${host}/x:1\n`);
+  expect(output(withConfig({ auths: { [host]: { auth } }, credsStore: "empty" }, { PATH }))).toBe(
+    `${host}/x:1\n`,
   );
+  expect(withConfig({ credsStore: "empty" }, { PATH }).stderr).toContain("access denied");
+  expect(withConfig({ credsStore: "broken" }, { PATH }).stderr).toBe(
+    "nsk pull: docker-credential-broken: the keyring is locked\n",
+  );
+  expect(withConfig({ credsStore: "absent" }, { PATH }).stderr).toStartWith(
+    "nsk pull: there is no docker-credential-absent in PATH\nhint: ",
+  );
+
+  const store = openStore({ DOCKER_CONFIG: join(scratch, "nobody") });
+  output(store.run("import", saved));
+  expect(store.run("push", "x:1", `${host}/new:1`)).toMatchObject({
+    status: 1,
+    stdout: "",
+    stderr: `nsk push: ${host}/new:1: access denied\nhint: to push wants a login: nsk reads those of ~/.docker/config.json\n`,
+  });
+  const mine = openStore({ DOCKER_CONFIG: configDirectory({ auths: { [host]: { auth } } }) });
+  output(mine.run("import", saved));
+  expect(output(mine.run("push", "x:1", `${host}/new:1`))).toStartWith(`${host}/new@sha256:`);
+  output(mine.run("pull", `${host}/new:1`));
 });
+
+/** Does something while a container runs from an image of the store at `path`. */
+const whileRunning = async (path: string, image: readonly string[], work: () => void): Promise<void> => {
+  const child = Bun.spawn([nsk, "run", ...image, "sh", "-c", "echo ready; sleep 60"], {
+    env: { ...process.env, NSK_STORE: path },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  try {
+    const reader = child.stdout.getReader();
+    expect(new TextDecoder().decode((await reader.read()).value)).toBe("ready\n");
+    work();
+  } finally {
+    child.kill("SIGTERM");
+    child.kill("SIGKILL");
+    await child.exited;
+  }
+};
 
 describe("imported images", () => {
   withBusybox("a root's tar with --change; its config is applied as docker's", () => {
@@ -371,6 +519,30 @@ describe("imported images", () => {
     // The user is looked up in what the upper layer made of the file.
     expect(output(run("run", "-u", "app", "stacked:1", "id", "-u"))).toBe("5\n");
   });
+  withBusybox("as many layers as docker has: 127", () => {
+    const { path, run } = openStore();
+    const upper = Array.from({ length: 126 }, (_, i) =>
+      tarOf({ name: `layer/${i}`, content: "" }, { name: "last", content: `${i}` }),
+    );
+    output(run("import", savedImage("high:1", {}, tarOf(...busyboxMembers()), ...upper)));
+    const script = ["sh", "-c", "set -- /layer/*; echo $#; cat /last"];
+    expect(output(run("run", "high:1", ...script))).toBe("126\n125");
+    // What is shown can be taken at its word: the working directory before it, and names of this store.
+    const explained = output(run("run", "--explain", "high:1", ...script));
+    expect(explained).toContain(`chdir("${path}/l")`);
+    expect(explained).toMatch(/lowerdir=[\w-]{22}:[\w-]{22}:/);
+    output(run("rmi", "high:1"));
+    for (const left of ["layers", "l"]) expect(readdirSync(join(path, left))).toEqual([]);
+  });
+  withBusybox("an image of many layers stays as long as a container runs from it", async () => {
+    const { path, run } = openStore();
+    const upper = Array.from({ length: 60 }, (_, i) => tarOf({ name: `busy/${i}`, content: "" }));
+    output(run("import", savedImage("busy:1", {}, tarOf(...busyboxMembers()), ...upper)));
+    await whileRunning(path, ["busy:1"], () =>
+      expect(run("rmi", "-f", "busy:1").stderr).toBe("nsk rmi: busy:1: a running container uses the image\n"),
+    );
+    await until("the container is gone", () => run("rmi", "busy:1").status === 0);
+  });
   withBusybox("what is written inside is gone afterwards", () => {
     const { run } = openStore();
     output(run("import", rootArchive(), "mine"));
@@ -401,22 +573,12 @@ describe("imported images", () => {
   withBusybox("an image that a container runs from stays until that ends", async () => {
     const { path, run } = openStore();
     output(run("import", rootArchive(), "busy"));
-    const child = Bun.spawn([nsk, "run", "busy", "sh", "-c", "echo ready; sleep 60"], {
-      env: { ...process.env, NSK_STORE: path },
-      stdio: ["ignore", "pipe", "inherit"],
-    });
-    try {
-      const reader = child.stdout.getReader();
-      expect(new TextDecoder().decode((await reader.read()).value)).toBe("ready\n");
+    await whileRunning(path, ["busy"], () =>
       expect(run("rmi", "-f", "busy")).toMatchObject({
         status: 1,
         stderr: "nsk rmi: busy: a running container uses the image\n",
-      });
-    } finally {
-      child.kill("SIGTERM");
-      child.kill("SIGKILL");
-      await child.exited;
-    }
+      }),
+    );
     output(run("run", "--", "true")); // ends what a killed supervisor left
     await until("the container is gone", () => run("rmi", "busy").status === 0);
     expect(readdirSync(join(path, "layers"))).toEqual([]);

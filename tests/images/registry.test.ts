@@ -1,7 +1,7 @@
 // A registry that lies, breaks off or leads astray, and what nsk makes of it.
 
 import { afterAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fixtureHost } from "../../src/host/fixture.ts";
@@ -10,8 +10,12 @@ import type { Credentials } from "../../src/images/credentials.ts";
 import { digestOf } from "../../src/images/digest.ts";
 import { importImage, type Imported, powersOf } from "../../src/images/import.ts";
 import { parseReference } from "../../src/images/reference.ts";
+import { openClient } from "../../src/images/client.ts";
+import { listImages } from "../../src/images/images.ts";
+import { pushImage } from "../../src/images/push.ts";
 import { openRegistry } from "../../src/images/registry.ts";
 import { openStore, type Store } from "../../src/images/store.ts";
+import { until } from "../containers/containers.ts";
 import { gzipped, tarOf } from "./tar.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "nsk-registry-"));
@@ -91,12 +95,12 @@ const registry = (answer: Answer = () => undefined, tls?: { cert: string; key: s
 };
 
 let stores = 0;
-const freshStore = (): Store =>
-  openStore(
-    Object.create(liveHost(), {
-      env: { value: fixtureHost({ env: { NSK_STORE: join(scratch, `${++stores}`) } }).env },
-    }),
-  );
+const openAt = (path: string): Store =>
+  openStore(Object.create(liveHost(), { env: { value: fixtureHost({ env: { NSK_STORE: path } }).env } }));
+const freshStore = (): Store => openAt(join(scratch, `${++stores}`));
+
+const childrenOf = (pid: number): number[] =>
+  readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ").filter(Boolean).map(Number);
 
 const pull = (
   { host }: { host: string },
@@ -110,7 +114,7 @@ const pull = (
   const source = openRegistry(parseReference(`${host}/${name}`), {
     platform: { os: "linux", architecture: "amd64" },
     tlsVerify,
-    credentials,
+    credentials: async () => credentials,
   });
   return importImage(store, source, `${host}/${name}`, powersOf(process.geteuid!()));
 };
@@ -167,6 +171,51 @@ describe("an honest registry", () => {
       pathname.endsWith("/manifests/1") ? new Response(index) : undefined,
     );
     expect((await pull(it)).manifest.digest).toBe(digestOf(manifest));
+  });
+});
+
+describe("two pulls at once", () => {
+  /** The same store for somebody else. */
+  const again = ({ root }: Store): Store => openAt(root);
+  const layersAsked = ({ asked }: { asked: readonly Asked[] }): number =>
+    asked.filter(({ path }) => path.endsWith(digestOf(layer))).length;
+
+  test("get a layer once: the second waits, and finds it there", async () => {
+    const from = registry((_, url) => (isLayer(url) ? Bun.sleep(50).then(() => undefined) : undefined));
+    const store = freshStore();
+    const both = await Promise.all([pull(from, { store }), pull(from, { store: again(store) })]);
+    expect(layersAsked(from)).toBe(1);
+    expect(both[0].id).toBe(both[1].id);
+    expect(readdirSync(`${store.root}/tmp`)).toEqual([]);
+  });
+  test("the second gets it where the first fails", async () => {
+    const from = registry((_, url, times) =>
+      isLayer(url) && times === 0
+        ? Bun.sleep(50).then(() => new Response("another one".padEnd(layer.length)))
+        : undefined,
+    );
+    const store = freshStore();
+    const both = await Promise.allSettled([pull(from, { store }), pull(from, { store: again(store) })]);
+    expect(both.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected"]);
+    expect(readdirSync(`${store.root}/tmp`)).toEqual([]);
+  });
+  test("one that is killed leaves no lock, whatever it leaves of files", async () => {
+    const from = registry();
+    const store = freshStore();
+    const path = `${store.root}/tmp/${digestOf(layer).slice("sha256:".length)}.lock`;
+    const holder = Bun.spawn(["flock", path, "sh", "-c", "echo held; exec sleep 60"], {
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    await holder.stdout.getReader().read();
+    const pulled = pull(from, { store });
+    await until("it is at the layer", () => from.asked.some(({ path }) => path.endsWith(digestOf(config))));
+    await Bun.sleep(100);
+    expect(layersAsked(from)).toBe(0);
+    for (const pid of [holder.pid, ...childrenOf(holder.pid)]) process.kill(pid, "SIGKILL");
+    await holder.exited;
+    await pulled;
+    expect(layersAsked(from)).toBe(1);
+    expect(readdirSync(`${store.root}/tmp`)).toEqual([]);
   });
 });
 
@@ -361,8 +410,156 @@ describe("who one is", () => {
       "access denied (what docker's config.json has for this registry does not open it)",
     );
     expect(await failure(it)).toContain("access denied (it may not exist, or want a login");
-    expect(await failure(it, { credentials: { helper: "ecr-login" } })).toContain(
-      "docker-credential-ecr-login, which nsk does not ask",
+  });
+});
+
+describe("an image is pushed", () => {
+  /** A registry that takes what is sent, but for what `answer` says; what it has got. */
+  const taker = (answer: Answer = () => undefined) => {
+    const got = new Map<string, Uint8Array>();
+    const done: string[] = [];
+    const it = registry(async (request, url, times) => {
+      done.push(`${request.method} ${url.pathname.replace(/sha256:.*/, "DIGEST")}`);
+      const special = await answer(request, url, times);
+      if (special) return special;
+      if (request.method === "HEAD")
+        return new Response(null, { status: got.has(url.pathname.split("/").at(-1)!) ? 200 : 404 });
+      if (request.method === "POST")
+        return new Response(null, {
+          status: 202,
+          headers: { Location: `/v2/app/blobs/uploads/1?_state=a%2Bb%3D` },
+        });
+      if (request.method !== "PUT") return undefined;
+      const bytes = await request.bytes();
+      if (url.pathname.includes("/uploads/")) {
+        // As it was given, not written anew.
+        expect(url.search).toStartWith("?_state=a%2Bb%3D&digest=sha256%3A");
+        expect(request.headers.get("content-length")).toBe(String(bytes.length));
+        if (digestOf(bytes) !== url.searchParams.get("digest"))
+          return Response.json(
+            { errors: [{ code: "DIGEST_INVALID", message: "other\nbytes" }] },
+            { status: 400 },
+          );
+        got.set(digestOf(bytes), bytes);
+      } else got.set(url.pathname, bytes);
+      return new Response(null, { status: 201 });
+    });
+    return { ...it, got, done };
+  };
+  /** A store with the image. */
+  const filled = async (): Promise<Store> => {
+    const store = freshStore();
+    await pull(registry(), { store });
+    return store;
+  };
+  const push = (
+    { host }: { host: string },
+    store: Store,
+    { credentials, sources = new Map() }: { credentials?: Credentials; sources?: Map<string, string> } = {},
+  ) =>
+    pushImage(
+      store,
+      listImages(store.root)[0]!,
+      openClient(parseReference(`${host}/app:2`), "pull,push", {
+        tlsVerify: true,
+        credentials: async () => credentials,
+      }),
+      "2",
+      sources,
     );
+  const refused = async (to: { host: string }): Promise<string> => {
+    const store = await filled();
+    return push(to, store).then(
+      () => "it went well",
+      (error) => `${error.message}`,
+    );
+  };
+
+  test("the blobs first, then the manifest, byte for byte", async () => {
+    const to = taker();
+    const pushed = await push(to, await filled());
+    expect(pushed).toEqual({ digest: digestOf(manifest), size: manifest.length });
+    expect([...to.got.keys()].slice(0, 2).sort()).toEqual([digestOf(config), digestOf(layer)].sort());
+    expect(Buffer.from(to.got.get("/v2/app/manifests/2")!)).toEqual(Buffer.from(manifest));
+    expect(to.done.at(-1)).toBe("PUT /v2/app/manifests/2");
+  });
+  test("what is there is not sent again, and what another repository has is taken from there", async () => {
+    const to = taker((request, url) =>
+      url.searchParams.get("from") === "base/image" && url.searchParams.get("mount") === digestOf(layer)
+        ? new Response(null, { status: 201 })
+        : request.method === "HEAD" && url.pathname.endsWith(digestOf(config))
+          ? new Response(null)
+          : undefined,
+    );
+    await push(to, await filled(), { sources: new Map([[digestOf(layer), "base/image"]]) });
+    expect([...to.got.keys()]).toEqual(["/v2/app/manifests/2"]);
+  });
+  test("what fails for a while is sent again from the beginning", async () => {
+    let failures = 0;
+    const to = taker((request, url) =>
+      request.method === "PUT" && url.pathname.includes("/uploads/") && failures++ < 2
+        ? new Response("", { status: 503 })
+        : undefined,
+    );
+    await push(to, await filled());
+    expect(to.got.size).toBe(3);
+  });
+  test("a registry's own words are shown, on one line and not without end", async () => {
+    const to = taker((request) =>
+      request.method === "POST"
+        ? Response.json({ errors: [{ code: "DENIED", message: "no push here" }] }, { status: 403 })
+        : undefined,
+    );
+    expect(await refused(to)).toBe(`${to.host}/app:2: access denied: DENIED: no push here`);
+    const long = taker((request) =>
+      request.method === "PUT"
+        ? Response.json({ errors: [{ code: "X", message: "x".repeat(9_000) }] }, { status: 400 })
+        : undefined,
+    );
+    expect((await refused(long)).length).toBeLessThan(400);
+    const bare = taker((request) =>
+      request.method === "POST" ? new Response("<html>", { status: 405 }) : undefined,
+    );
+    expect(await refused(bare)).toBe(`${bare.host}/app:2: ${bare.host}: HTTP status 405`);
+  });
+  test("a blob that has changed on the disk is not made an image of", async () => {
+    const to = taker();
+    const store = await filled();
+    const path = `${store.root}/blobs/sha256/${digestOf(layer).slice("sha256:".length)}`;
+    writeFileSync(path, new Uint8Array(layer.length));
+    await expect(push(to, store)).rejects.toThrow("HTTP status 400: DIGEST_INVALID: other bytes");
+    expect(to.got.has("/v2/app/manifests/2")).toBe(false);
+    rmSync(path);
+    await expect(push(to, store)).rejects.toThrow("is not in the store");
+  });
+  test("an upload may not lead astray", async () => {
+    for (const [location, said] of [
+      ["http://169.254.169.254/x", "169.254.169.254"],
+      ["file:///etc/passwd", "another scheme"],
+      ["http://[", "names no place for an upload"],
+    ] as const) {
+      const to = taker((request) =>
+        request.method === "POST"
+          ? new Response(null, { status: 202, headers: { Location: location } })
+          : undefined,
+      );
+      expect(await refused(to)).toContain(said);
+      expect(to.got.size).toBe(0);
+    }
+  });
+  test("a token is asked for with the right to push, once", async () => {
+    const scopes: string[][] = [];
+    const to = taker((request, url) => {
+      if (url.pathname === "/token") {
+        scopes.push(url.searchParams.getAll("scope"));
+        return Response.json({ token: url.searchParams.getAll("scope").join("+") });
+      }
+      if (request.headers.get("authorization")?.includes("repository:app:pull,push")) return undefined;
+      const realm = `realm="http://${to.host}/token",service="test",scope="repository:app:pull repository:b:pull"`;
+      return new Response("", { status: 401, headers: { "WWW-Authenticate": `Bearer ${realm}` } });
+    });
+    await push(to, await filled());
+    expect(new Set(scopes.map(String))).toEqual(new Set(["repository:app:pull,push,repository:b:pull"]));
+    expect(to.got.size).toBe(3);
   });
 });

@@ -7,7 +7,7 @@ import { isImageOperand } from "../../src/commands/run-image.ts";
 import { fixtureHost } from "../../src/host/fixture.ts";
 import { parseChallenges } from "../../src/images/challenge.ts";
 import { parseChanges } from "../../src/images/changes.ts";
-import { credentialsFor } from "../../src/images/credentials.ts";
+import { credentialsFor, parseHelperAnswer } from "../../src/images/credentials.ts";
 import { parseDigest } from "../../src/images/digest.ts";
 import { parseImageConfig, parseManifest } from "../../src/images/manifest.ts";
 import { parsePax, parseTime, regionsOf } from "../../src/images/pax.ts";
@@ -186,23 +186,36 @@ describe("manifests and configs", () => {
 
 describe("docker's config.json", () => {
   const auth = Buffer.from("user:pa:ss").toString("base64");
-  const known = { user: "user", password: "pa:ss" };
+  const known = { stored: { user: "user", password: "pa:ss" } };
   test.each<[string, unknown, string, unknown]>([
     ["by host", { auths: { "x.y:5": { auth } } }, "x.y:5", known],
     ["by an old URL", { auths: { "https://x.y/v1/": { auth } } }, "x.y", known],
     ["docker's own", { auths: { "https://index.docker.io/v1/": { auth } } }, "docker.io", known],
-    ["another host", { auths: { "x.y": { auth } } }, "y.x", undefined],
-    ["not another port", { auths: { "x.y:5": { auth } } }, "x.y:6", undefined],
-    ["a token", { auths: { "x.y": { identitytoken: "t" } } }, "x.y", { identityToken: "t" }],
+    ["another host", { auths: { "x.y": { auth } } }, "y.x", {}],
+    ["not another port", { auths: { "x.y:5": { auth } } }, "x.y:6", {}],
+    ["a token", { auths: { "x.y": { identitytoken: "t" } } }, "x.y", { stored: { identityToken: "t" } }],
     ["a helper", { credHelpers: { "x.y": "ecr" } }, "x.y", { helper: "ecr" }],
     ["a store", { auths: { "x.y": {} }, credsStore: "desktop" }, "x.y", { helper: "desktop" }],
-    ["a helper of another", { credHelpers: { "x.y": "ecr" } }, "z", undefined],
+    [
+      "a helper is asked before the file's own",
+      { auths: { "x.y": { auth } }, credsStore: "pass" },
+      "x.y",
+      { helper: "pass", ...known },
+    ],
+    ["a helper of another", { credHelpers: { "x.y": "ecr" } }, "z", {}],
   ])("%s", (_, config, domain, expected) =>
     expect<unknown>(credentialsFor(JSON.stringify(config), domain)).toEqual(expected),
   );
   test("one that makes no sense is named", () => {
     expect(() => credentialsFor("{", "x")).toThrow("config.json");
     expect(() => credentialsFor('{"auths":{"x":{"auth":"%"}}}', "x")).toThrow("base64");
+    expect(() => credentialsFor('{"credsStore":"../../tmp/x"}', "x")).toThrow("no helper's name");
+    for (const answer of ["", "null", "[]", '{"Username":"x"}'])
+      expect(() => parseHelperAnswer("x", answer)).toThrow("no user and secret");
+  });
+  test("a helper's answer may be a token", () => {
+    expect(parseHelperAnswer("x", '{"Username":"<token>","Secret":"s"}')).toEqual({ identityToken: "s" });
+    expect(parseHelperAnswer("x", '{"Username":"u","Secret":"s"}')).toEqual({ user: "u", password: "s" });
   });
 });
 

@@ -22,10 +22,14 @@ const runScript = async (code: string, interrupt?: NodeJS.Signals) => {
     `import { cgroup, run, spawn } from "nsk";\nconst say = (...words: unknown[]) => process.stdout.write(words.join(" ") + "\\n");\n${code}`,
   );
   const child = Bun.spawn([nsk, "script", file], { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
-  let stdout = "";
+  let [stdout, isInterrupted] = ["", false];
   for await (const chunk of child.stdout) {
     stdout += new TextDecoder().decode(chunk);
-    if (interrupt && stdout.endsWith("\n")) child.kill(interrupt);
+    // Once: what it says of the signal is no call for another.
+    if (interrupt && !isInterrupted && stdout.endsWith("\n")) {
+      isInterrupted = true;
+      child.kill(interrupt);
+    }
   }
   await child.exited;
   return {
@@ -114,8 +118,7 @@ describe("all is ended, removed and told when the script", () => {
 rooted(
   "processes end also with a script that is killed by SIGKILL",
   async () => {
-    // A limit's group stays then, because who would have removed it was ended, too.
-    const ran = await runScript(`${START.replace("limits: { pids: 9 }", "")}await plain.exited;`, "SIGKILL");
+    const ran = await runScript(`${START}await plain.exited;`, "SIGKILL");
     expect(ran).toMatchObject({ signal: "SIGKILL", stderr: "" });
     const [group, ...pids] = ran.words;
     for (const pid of pids) expect([pid, await isGone(pid)]).toEqual([pid, true]);
@@ -124,6 +127,43 @@ rooted(
   },
   60_000,
 );
+
+for (const options of ["", "mapUser: 0", 'mapUser: 5, namespaces: ["pid"]', 'namespaces: ["user"]'])
+  rooted(`limits leave no group behind: ${options || "no namespaces"}`, async () => {
+    const ran = await runScript(`import { program } from "nsk";
+const limited = program(["true"], { limits: { pids: 9 }, ${options} });
+const { status, stderr } = await run(limited);
+say(status, JSON.stringify(stderr), ...limited.groups);`);
+    const [status, stderr, group] = ran.words;
+    expect({ ...ran, status, stderr, isThere: existsSync(group!) }).toMatchObject({
+      status: "0",
+      stderr: '""',
+      isThere: false,
+    });
+  });
+
+for (const namespaces of [[], ["pid"], ["user", "pid"]])
+  rooted(
+    `the group of a program's limits goes with a script that is killed by SIGKILL: ${namespaces.join(" and ") || "no namespaces"}`,
+    async () => {
+      const ran = await runScript(
+        `import { readFileSync, existsSync } from "node:fs";
+import { program } from "nsk";
+const limited = program(["sleep", "1000"], { limits: { pids: 9 }, namespaces: ${JSON.stringify(namespaces)} });
+const child = spawn(limited);
+const file = limited.groups[0] + "/cgroup.procs";
+while (!existsSync(file) || readFileSync(file, "utf8") === "") await Bun.sleep(1);
+say(...limited.groups, child.pid);
+await child.exited;`,
+        "SIGKILL",
+      );
+      expect(ran).toMatchObject({ signal: "SIGKILL", stderr: "" });
+      const [group, pid] = ran.words;
+      expect([pid, await isGone(pid!)]).toEqual([pid, true]);
+      expect(existsSync(group!)).toBe(false);
+    },
+    60_000,
+  );
 
 rooted("of a plan that was started, the program ends with who waits for it", async () => {
   const ran = await runScript(`
@@ -179,6 +219,23 @@ let directories: readonly string[];
   const [pid, group] = ran.words;
   expect(await isGone(pid!)).toBe(true);
   expect(existsSync(group!)).toBe(false);
+});
+
+rooted("a process that runs already is moved into a group, and one that is none is told", async () => {
+  const ran = await runScript(`
+await using group = cgroup("nsk-handles-add-" + process.pid, ["pids"]).create();
+await using child = spawn(["sleep", "1000"]);
+group.add(child.pid);
+const told: unknown[] = [];
+for (const pid of [0, 2 ** 30])
+  try {
+    group.add(pid);
+  } catch (error) {
+    told.push((error as Error).name, (error as { code?: string }).code);
+  }
+say(group.processes()[0] === child.pid, ...told);`);
+  expect(ran).toMatchObject({ status: 0, stderr: "" });
+  expect(ran.words).toEqual(["true", "UsageError", "", "StepError", "ESRCH"].filter(Boolean));
 });
 
 rooted("a group that was there before stays", async () => {

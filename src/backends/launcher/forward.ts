@@ -12,6 +12,7 @@ const WUNTRACED = 2;
 /**
  * Goes on when process `child` has ended, with how in `wait status`. `signals` and SIGCHLD are blocked, so none is lost
  * between two looks. `reaps`: all other children are waited for, too, and the caller's environment is forgotten.
+ * `killOn`, blocked as well: this signal ends the child.
  * @see rt_sigtimedwait(2)
  */
 export const waitAndForward = (
@@ -19,6 +20,7 @@ export const waitAndForward = (
   child: Variable,
   signals: readonly number[],
   reaps: boolean,
+  killOn: number | undefined,
 ): void => {
   const { b } = lowering;
   const [waitStatus, low, signal] = [b.variable("wait status"), b.variable("low"), b.variable("signal")];
@@ -30,7 +32,9 @@ export const waitAndForward = (
     b.fresh("broken"),
     b.fresh("ended"),
   ];
-  const set = b.constant(new Uint8Array(BigUint64Array.of(signalMask([...signals, SIG.SIGCHLD])).buffer));
+  const awaited = [...signals, SIG.SIGCHLD];
+  if (killOn !== undefined) awaited.push(killOn);
+  const set = b.constant(new Uint8Array(BigUint64Array.of(signalMask(awaited)).buffer));
   if (reaps) wipeEnvironment(lowering);
   b.label(again);
   b.syscall("rt_sigtimedwait", [set, 0, 0, 8], signal);
@@ -38,6 +42,12 @@ export const waitAndForward = (
   b.branch("eq", signal, SIG.SIGCHLD, news);
   b.move(b.result, signal);
   b.branch("lt", signal, 0, broken);
+  if (killOn !== undefined) {
+    const other = b.fresh("passed on");
+    b.branch("ne", signal, killOn, other);
+    b.move(signal, SIG.SIGKILL);
+    b.label(other);
+  }
   b.syscall("kill", [child, signal], ignored);
   b.jump(again);
 

@@ -194,7 +194,13 @@ const lowerExpect = (lowering: Lowering, step: ExpectStep, out: WayOut): void =>
 const lowerWait = (lowering: Lowering, step: WaitStep): void => {
   const { b } = lowering;
   if (step.forward) {
-    waitAndForward(lowering, slotVariable(lowering, step.pid.slot), step.forward, step.reaps ?? false);
+    waitAndForward(
+      lowering,
+      slotVariable(lowering, step.pid.slot),
+      step.forward,
+      step.reaps ?? false,
+      step.killOn,
+    );
   } else {
     const ended = b.fresh("ended");
     b.move(b.variable("child"), slotVariable(lowering, step.pid.slot));
