@@ -6,6 +6,7 @@ export type FlagTable = Readonly<Record<string, number>>;
 /** @see clone(2), unshare(2), namespaces(7) */
 export const CLONE = {
   CLONE_NEWTIME: 0x80,
+  CLONE_PARENT: 0x8000,
   CLONE_NEWNS: 0x20000,
   CLONE_NEWCGROUP: 0x2000000,
   CLONE_NEWUTS: 0x4000000,
@@ -85,6 +86,7 @@ export const SIG_SETMASK = 2;
 export const AT = {
   AT_SYMLINK_NOFOLLOW: 0x100,
   AT_REMOVEDIR: 0x200,
+  AT_SYMLINK_FOLLOW: 0x400,
   AT_EMPTY_PATH: 0x1000,
   AT_STATX_DONT_SYNC: 0x4000,
   AT_RECURSIVE: 0x8000,

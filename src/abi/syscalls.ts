@@ -10,6 +10,7 @@ export const syscallNumbers = {
   capset: [126, 91],
   chdir: [80, 49],
   chroot: [161, 51],
+  clock_gettime: [228, 113],
   clone: [56, 220],
   close: [3, 57],
   close_range: [436, 436],

@@ -17,6 +17,9 @@ import type { Setting } from "./settings.ts";
 import { ioWeightOfBlkio, weightOfShares } from "./weights.ts";
 import { planSetting } from "./write.ts";
 
+/** What a container may use, and whether what it uses is counted, where the host has what counts it. */
+export type Limits = Resources & { readonly counted?: boolean | undefined };
+
 /** The steps of a container's life that have to do with its groups. */
 export interface LimitsPlan {
   /** The trees in which the container has a group of its own. */
@@ -38,28 +41,45 @@ export interface LimitsPlan {
 /** docker's status for a failure that is not the program's. */
 const FAILURE = 125;
 
+/** Where in a hierarchy a container's group is to be: a path from the root; the root unless given. */
+export type Base = (hierarchy: Hierarchy) => string;
+
+/** The controllers that limits need, by the names of version 1 where the two differ. */
+export const controllersOf = (limits: Limits): string[] => [
+  ...new Set(parts.flatMap((part) => (part.given(limits) ? [part.controller] : []))),
+];
+
 /**
  * Plans a group `nsk-NAME`, next to the others at the top: a group above it would have to stay behind. Without a limit
  * there is nothing to do. Throws HostError where no controller for a limit is mounted.
  */
-export const planLimits = (host: Host, name: string, limits: Resources): LimitsPlan => {
-  const { devices } = limits;
+export const planLimits = (host: Host, name: string, limits: Limits, base?: Base): LimitsPlan => {
+  const { devices, counted } = limits;
   let isLimited = false;
   for (const part of parts) if (part.given(limits)) isLimited = true;
-  if (!isLimited && !devices) return NOTHING;
+  if (!isLimited && !devices && !counted) return NOTHING;
   const hierarchies = readHierarchies(host);
   const filter = devices && locateDeviceFilter(host, hierarchies);
   const wanted = parts.flatMap((part) =>
     part.given(limits) ? [{ ...part, ...find(host, hierarchies, part.controller) }] : [],
   );
   const places = new Map<Hierarchy, Place>();
+  const path = (hierarchy: Hierarchy): string => `${base ? `${base(hierarchy)}/` : ""}nsk-${name}`;
   for (const { hierarchy, controller } of wanted) {
-    places.set(hierarchy, placeFor(name, hierarchy, places.get(hierarchy), controller));
+    places.set(hierarchy, placeFor(path(hierarchy), hierarchy, places.get(hierarchy), controller));
   }
   if (filter) {
     const { hierarchy, controller } = filter;
-    places.set(hierarchy, placeFor(name, hierarchy, places.get(hierarchy), controller));
+    places.set(hierarchy, placeFor(path(hierarchy), hierarchy, places.get(hierarchy), controller));
   }
+  if (counted)
+    for (const counter of COUNTERS) {
+      const location = locate(hierarchies, counter);
+      // Version 2 counts processor time without being asked.
+      if (!location || (location.hierarchy.version === 2 && counter === "cpuacct")) continue;
+      const { hierarchy, controller } = location;
+      places.set(hierarchy, placeFor(path(hierarchy), hierarchy, places.get(hierarchy), controller));
+    }
   const all = [...places.values()];
   const on = draft(host);
   const create = [
@@ -96,6 +116,9 @@ export const planLimits = (host: Host, name: string, limits: Resources): LimitsP
   };
 };
 
+/** Controllers that `nsk stats` reads. */
+const COUNTERS = ["cpuacct", "memory", "pids"] as const;
+
 const NOTHING: LimitsPlan = {
   hierarchies: [],
   groups: [],
@@ -108,7 +131,7 @@ const NOTHING: LimitsPlan = {
 
 /** The container's group in a hierarchy, for one controller more than `known` has; `""` is none. */
 const placeFor = (
-  name: string,
+  path: string,
   hierarchy: Hierarchy,
   known: Place | undefined,
   controller: string,
@@ -117,9 +140,9 @@ const placeFor = (
   if (controller !== "" && !controllers.includes(controller)) controllers.push(controller);
   return {
     hierarchy,
-    directory: groupDirectory(hierarchy, `nsk-${name}`),
+    directory: groupDirectory(hierarchy, path),
     controllers,
-    title: `${controllers.join(",")}:nsk-${name}`,
+    title: `${controllers.join(",")}:${path}`,
   };
 };
 

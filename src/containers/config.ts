@@ -97,6 +97,8 @@ export interface Mount {
   /** Owners inside are others than on the disk. @see mount_setattr(2), "ID-mapped mounts" */
   readonly uidMappings?: readonly IdMapping[] | undefined;
   readonly gidMappings?: readonly IdMapping[] | undefined;
+  /** Not the spec's: the source is one of another container's mounts, whose first process is held by the slot of this name. */
+  readonly of?: string | undefined;
   /** Not the spec's: it is the kernel's, and stands for what a user namespace has not of its own. */
   readonly standsIn?: boolean | undefined;
 }
@@ -175,6 +177,10 @@ export interface Namespace {
 export const hasNamespace = ({ namespaces }: Linux, type: NamespaceType): boolean =>
   namespaces.some((namespace) => namespace.type === type);
 
+/** Whether it is a new one, and not another container's. */
+export const hasNewNamespace = ({ namespaces }: Linux, type: NamespaceType): boolean =>
+  namespaces.some((namespace) => namespace.type === type && namespace.path === undefined);
+
 /** Which system calls programs may make. @see seccomp(2) */
 export interface Seccomp {
   /** What becomes of a call that no rule names. */
@@ -208,6 +214,8 @@ export type SeccompOperator = `SCMP_CMP_${"NE" | "LT" | "LE" | "EQ" | "GE" | "GT
 /** A block or character device, or a named pipe, which has no numbers. @see mknod(2) */
 export interface Device {
   readonly path: string;
+  /** Where the host has it, when that is another path. */
+  readonly source?: string | undefined;
   readonly type: "b" | "c" | "p";
   readonly major: number;
   readonly minor: number;

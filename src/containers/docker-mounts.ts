@@ -150,7 +150,7 @@ export const parseDevice = (text: string, host: Host): HostDevice => {
   }
   const { type, major, minor, mode } = found;
   return {
-    device: { path, type, major, minor, fileMode: mode },
+    device: { path, type, major, minor, fileMode: mode, ...(path !== source && { source }) },
     rule: { allow: true, type, major, minor, access },
   };
 };

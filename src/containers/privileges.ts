@@ -5,7 +5,7 @@ import { CAP } from "../abi/flags.ts";
 import type { Host } from "../host/host.ts";
 import type { CallStep } from "../plan/call.ts";
 import * as steps from "../plan/steps.ts";
-import type { Container } from "./container.ts";
+import type { Process } from "./config.ts";
 
 /** What root may drop is dropped while it is still root; a kernel that does not know one says so, and that is fine. */
 export const boundingSet = (capabilities: readonly string[]): CallStep[] => {
@@ -18,8 +18,15 @@ export const boundingSet = (capabilities: readonly string[]): CallStep[] => {
   return out;
 };
 
+/** What is looked at here: of a container, or of another program that is started in one. */
+export interface Confined {
+  readonly config: { readonly process: Process };
+  readonly filter: Uint8Array | undefined;
+  readonly users?: { readonly setsGroups: boolean } | undefined;
+}
+
 /** Capabilities of a newer kernel, which have no names here, and the user. */
-export const identity = (container: Container, host: Host): CallStep[] => {
+export const identity = (container: Confined, host: Host): CallStep[] => {
   const { process } = container.config;
   const { uid, gid, additionalGids } = process.user;
   const { ambient } = process.capabilities;
@@ -43,14 +50,14 @@ export const identity = (container: Container, host: Host): CallStep[] => {
 };
 
 /** Who has not promised to gain nothing needs CAP_SYS_ADMIN for a filter. @see seccomp(2) */
-const needsPrivilegeToFilter = ({ filter, config }: Container): boolean =>
+const needsPrivilegeToFilter = ({ filter, config }: Confined): boolean =>
   filter !== undefined && !config.process.noNewPrivileges;
 
 /**
  * The filter and the capabilities, as late as can be: a filter that knows nothing of nsk sees two calls of it at most,
  * capset(2) and execve(2).
  */
-export const confinement = (container: Container, host: Host): CallStep[] => {
+export const confinement = (container: Confined, host: Host): CallStep[] => {
   const { filter, config } = container;
   const { user, capabilities, noNewPrivileges } = config.process;
   // Whoever is first in a user namespace has all of them there.

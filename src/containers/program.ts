@@ -3,16 +3,16 @@
 import { errno } from "../abi/errno.ts";
 import { SIG } from "../abi/flags.ts";
 import { type CallStep, slot } from "../plan/call.ts";
-import type { ExecStep, Step } from "../plan/plan.ts";
+import { type ExecStep, FAILED, type Step } from "../plan/plan.ts";
 import { programCandidates } from "../plan/program.ts";
 import * as steps from "../plan/steps.ts";
 import type { Process } from "./config.ts";
-import { type Container, mask } from "./container.ts";
+import { type Container, mask, REPORT } from "./container.ts";
 import { directories } from "./mounts.ts";
 
 /** What is set by files of /proc, while they can be written; of a `process` that joins what is its own. */
 export const settings = (
-  { config: { process, linux }, users }: Container,
+  { config: { process, linux }, users }: Pick<Container, "config" | "users">,
   of: "container" | "process" = "container",
 ): CallStep[] => {
   const out: CallStep[] = [];
@@ -31,6 +31,9 @@ export const settings = (
     );
   return out;
 };
+
+/** The last word of a child that has failed, where somebody heeds it. */
+export const failedMark = (): CallStep => steps.tell(REPORT, FAILED);
 
 /** A slash in a name stands for a dot in a part of it, such as a device's name. @see sysctl(8) */
 const sysctlPath = (name: string): string => name.replace(/[./]/g, (it) => (it === "." ? "/" : "."));
@@ -65,16 +68,18 @@ const PASSED_ON = Array.from({ length: 64 }, (_, i) => i + 1).filter(
 );
 
 /** The kernel gives a namespace's first process no signal that it has no handler for, and orphans for it to wait for. */
-export const behindInit = (process: Process): Step[] => {
+export const behindInit = (process: Process, isHeeded: boolean): Step[] => {
   const pid = slot("program");
+  const undo = isHeeded ? { undo: failedMark() } : {};
   return [
     {
       kind: "fork",
       flags: 0,
       pid,
       reason: "the program is process 2; this one stays",
-      child: [steps.restoreSignals(mask), become(process)],
+      child: [steps.restoreSignals(mask, undo), become(process)],
     },
+    ...(isHeeded ? [steps.closeNumber(REPORT)] : []),
     {
       kind: "wait",
       pid,

@@ -1,12 +1,13 @@
 // The user namespace of a container: who writes which ids are which, how its first process becomes root inside, and what
 // stands for what the kernel does not make in one. Loaded for such containers alone.
 
+import { errno } from "../abi/errno.ts";
 import { HostError } from "../abi/errors.ts";
 import { MNT, RLIMIT } from "../abi/flags.ts";
 import type { Host } from "../host/host.ts";
 import { mapSteps } from "../namespaces/helper.ts";
 import type { IdRange, Sort } from "../namespaces/id-maps.ts";
-import { procHints, unshareHints } from "../namespaces/refusals.ts";
+import { procHints, unshareHints, userNamespacesForbidden } from "../namespaces/refusals.ts";
 import { type CallStep, type Slot, slot } from "../plan/call.ts";
 import * as enter from "../plan/namespace-steps.ts";
 import type { Step } from "../plan/plan.ts";
@@ -21,16 +22,23 @@ import {
   type Mount,
   type Process,
 } from "./config.ts";
+import { record } from "./container.ts";
 import { parseMountOptions } from "./mount-options.ts";
-import { STATE } from "./record.ts";
+import type { UserNetwork } from "./user-network.ts";
 import { volumeSlot } from "./volumes.ts";
 
 /** The steps of a container's life that have to do with its user namespace. */
 export interface UserNamespacePlan {
+  /** The supervisor's, once there is a directory for its record: nobody else may have made it. */
+  readonly checkState: readonly Step[];
+  /** Gives the record a name, where that is not done as root does it. */
+  readonly link: ((path: string, about: steps.About) => CallStep) | undefined;
   /** The supervisor's before there is a child. */
   readonly prepare: readonly CallStep[];
   /** Why there may be no child. */
   readonly hints: CallStep["hints"];
+  /** Why a child may have no privileges in a namespace of its own. */
+  readonly refusals: CallStep["hints"];
   /** The child's first: it waits until its ids are mapped. */
   readonly wait: readonly CallStep[];
   /** The supervisor's once there is a child. */
@@ -59,9 +67,17 @@ export const isMapped = (mappings: readonly IdMapping[] | undefined, id: number)
 const isOwnAlone = (map: readonly IdRange[], own: number): boolean =>
   map.length === 1 && map[0]!.count === 1 && map[0]!.outer === own;
 
-/** Throws {@link HostError} for ids that the program is to have and that are not mapped. */
-export const planUserNamespace = (config: Config, host: Host): UserNamespacePlan => {
-  checkIds(config);
+/**
+ * `state`: where its record is. `network`: who connects it. Throws {@link HostError} for ids that the program is to
+ * have and that are not mapped, with `hint`.
+ */
+export const planUserNamespace = (
+  config: Config,
+  state: string,
+  host: Host,
+  { hint, network }: { readonly hint?: string | undefined; readonly network?: UserNetwork | undefined } = {},
+): UserNamespacePlan => {
+  checkIds(config, hint);
   const { uidMappings, gidMappings } = config.linux;
   const [users, groups] = [ranges(uidMappings), ranges(gidMappings)];
   const isRoot = host.euid === 0;
@@ -71,9 +87,15 @@ export const planUserNamespace = (config: Config, host: Host): UserNamespacePlan
     return mapSteps(ids, host, child, sort, isRoot || isOwnAlone(ids, own));
   };
   const go = slot("go");
+  const forbidden = isRoot ? undefined : userNamespacesForbidden(host);
   return {
+    checkState: isRoot ? [] : checkOwner(state, host),
+    // Only root gives an open file a name without a path to it (before Linux 6.10).
+    link: isRoot ? undefined : (path, about) => enter.linkDescriptor(record, path, about),
     prepare: [enter.pipe(go, { reason: "on which the child is told that its ids are mapped" })],
     hints: unshareHints(host, ["user"]),
+    refusals:
+      forbidden === undefined ? undefined : { [errno("EPERM")]: forbidden, [errno("EACCES")]: forbidden },
     wait: enter.awaitWord(go, "until its ids are mapped; when that failed, end here"),
     admit: (child) => [
       ...(deniesGroups
@@ -84,14 +106,15 @@ export const planUserNamespace = (config: Config, host: Host): UserNamespacePlan
       ...map("user", child),
       ...map("group", child),
       ...(isRoot ? raise(config.process, child, host) : []),
-      enter.giveWord(go, "its ids are mapped"),
+      ...(network?.connect(child) ?? []),
+      enter.giveWord(go, "everything outside of it is done"),
     ],
     enter: [
       steps.setgid(0, { reason: "root of the new user namespace, whoever that is outside" }),
       steps.setuid(0),
       enter.ownFilesOfProc({ reason: "the change has given this process's files in /proc to root outside" }),
     ],
-    early: openFileSystems(config),
+    early: openFileSystems(config, state),
     setsGroups: !deniesGroups,
     isRoots: isRoot,
   };
@@ -101,28 +124,46 @@ export const planUserNamespace = (config: Config, host: Host): UserNamespacePlan
  * New file systems of the kernel's for a container in a user namespace, not attached anywhere yet. The kernel makes a
  * proc and a sysfs there only while others can be seen as a whole: before the host's tree is left.
  */
-const openFileSystems = ({ mounts }: Config): CallStep[] =>
-  mounts.flatMap((mount, i) => (isEarly(mount) ? openFileSystem(mount, i) : []));
+const openFileSystems = ({ mounts }: Config, state: string): CallStep[] =>
+  mounts.flatMap((mount, i) => (isEarly(mount) ? openFileSystem(mount, i, state) : []));
 
-const openFileSystem = (mount: Mount, n: number): CallStep[] => {
+const openFileSystem = (mount: Mount, n: number, state: string): CallStep[] => {
   const { source, type, destination } = mount;
   const { flags, data } = parseMountOptions(mount.options);
   const title = `mount ${destination}`;
   return [
     steps.mount(
-      { source, target: STATE, fstype: type, flags, data },
+      { source, target: state, fstype: type, flags, data },
       { title, reason: "made while the host's can be seen, or the kernel would not", hints: procHints },
     ),
-    steps.openTree(STATE, volumeSlot(n), { title }),
-    steps.umount(STATE, MNT.MNT_DETACH, { title }),
+    steps.openTree(state, volumeSlot(n), { title }),
+    steps.umount(state, MNT.MNT_DETACH, { title }),
   ];
 };
 
-const checkIds = ({ process: { user }, linux }: Config): void => {
+/** In /tmp anybody could have been first. No link is followed. */
+const checkOwner = (state: string, host: Host): Step[] => {
+  const [directory, title] = [slot("state"), `use ${state}`];
+  return [
+    steps.openDirectory(state, directory, { title, reason: "a directory, no link, and this user's own" }),
+    enter.status(directory, "state", title),
+    {
+      kind: "expect",
+      found: enter.statusField("state", "uid"),
+      value: BigInt(host.euid),
+      errno: errno("EACCES"),
+      title,
+      hint: `it is somebody else's: ls -ld ${state}`,
+    },
+    steps.close(directory, { title }),
+  ];
+};
+
+const checkIds = ({ process: { user }, linux }: Config, hint: string | undefined): void => {
   const { uidMappings, gidMappings } = linux;
   const check = (what: string, mappings: readonly IdMapping[] | undefined, id: number): void => {
     if (!isMapped(mappings, id))
-      throw new HostError(`${what} ${id} is not among the ids of the container's user namespace`);
+      throw new HostError(`${what} ${id} is not among the ids of the container's user namespace`, hint);
   };
   check("user", uidMappings, 0);
   check("group", gidMappings, 0);
@@ -167,7 +208,7 @@ const presentLimit = (host: Host, type: keyof typeof RLIMIT): { soft: number; ha
 
 /**
  * A config that can be made in its user namespace: devices are the host's nodes, since nobody makes any there; so are
- * file systems of namespaces that are not its own; and options that name ids which it has not are left out.
+ * file systems of namespaces that are not its own; and the group of terminals is left out where it is not mapped.
  */
 export const withoutPrivilege = (config: Config, host: Host): Config => {
   const { linux } = config;
@@ -181,9 +222,9 @@ export const withoutPrivilege = (config: Config, host: Host): Config => {
   };
 };
 
-const hostNode = ({ path }: Device): Mount => ({
+const hostNode = ({ path, source = path }: Device): Mount => ({
   destination: path,
-  source: path,
+  source,
   type: "bind",
   options: ["bind"],
   standsIn: true,
@@ -206,9 +247,10 @@ const replace = (mount: Mount, { linux }: Config, host: Host): Mount | [] => {
     const how = options.includes("ro") ? ["rbind", "ro"] : ["rbind"];
     return { destination, source, type: "bind", options: how, standsIn: true };
   }
-  const known = options.filter((option) => {
-    const [, sort, id] = /^([ug]id)=(\d+)$/.exec(option) ?? [];
-    return id === undefined || isMapped(sort === "uid" ? linux.uidMappings : linux.gidMappings, Number(id));
-  });
+  if (type !== "devpts") return mount;
+  // The group of terminals, which most containers have never heard of.
+  const known = options.filter(
+    (option) => !option.startsWith("gid=") || isMapped(linux.gidMappings, Number(option.slice(4))),
+  );
   return known.length === options.length ? mount : { ...mount, options: known };
 };

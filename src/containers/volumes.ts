@@ -1,8 +1,9 @@
 // Pieces of the host's tree in a container: taken while that can be seen, attached once the root is the new one.
 
 import { errno } from "../abi/errno.ts";
-import { MS } from "../abi/flags.ts";
-import { type CallStep, slot } from "../plan/call.ts";
+import { CLONE, MS, O } from "../abi/flags.ts";
+import { type CallStep, type Slot, slot } from "../plan/call.ts";
+import * as enter from "../plan/namespace-steps.ts";
 import * as steps from "../plan/steps.ts";
 import type { Host } from "../host/host.ts";
 import { kernelIs } from "../host/kernel.ts";
@@ -20,6 +21,7 @@ const isReadonly = (mount: Mount): boolean => mount.options.includes("ro");
 /** Takes a copy of the host's mounts below `source`, not attached anywhere yet: no path leads there any more. */
 export const openVolume = (mount: Mount, n: number, host: Host): CallStep[] => {
   const tree = volumeSlot(n);
+  if (mount.of !== undefined) return openOthers(mount.source, slot(mount.of), tree);
   const open = steps.openTree(mount.source, tree, {
     title: `bind ${mount.source}`,
     reason: "taken while the host's tree can be seen",
@@ -28,6 +30,24 @@ export const openVolume = (mount: Mount, n: number, host: Host): CallStep[] => {
   return isReadonly(mount) && hasMountSetattr(host)
     ? [open, steps.readonlyTree(tree, { title: `make ${mount.destination} read-only` })]
     : [open];
+};
+
+/** A mount is copied where it is: this process goes there, resolves the path with that root, and comes back. */
+const openOthers = (source: string, process: Slot, tree: Slot): CallStep[] => {
+  const [here, root, mounts] = [slot("here"), slot("own root"), slot("own mounts")];
+  const title = `bind ${source} of another container`;
+  const held = O.O_PATH | O.O_CLOEXEC;
+  return [
+    steps.open("/proc/self/ns/mnt", O.O_RDONLY | O.O_CLOEXEC, mounts, { title, reason: "the way back" }),
+    steps.open("/", held, root, { title }),
+    steps.open(".", held, here, { title }),
+    enter.setns(process, CLONE.CLONE_NEWNS, title),
+    steps.openTree(source, tree, { title }),
+    enter.setns(mounts, CLONE.CLONE_NEWNS, title, { reason: "and back, as it was" }),
+    enter.changeToOpen(root, title),
+    steps.chroot(".", { title }),
+    enter.changeToOpen(here, title),
+  ];
 };
 
 /** {@link openVolume} for all that there are. */

@@ -108,8 +108,12 @@ export const mapSteps = (
   ];
 };
 
+/** Whether there are programs that map ranges for plain users. */
+export const hasMapPrograms = (host: Host): boolean =>
+  ["newuidmap", "newgidmap"].every((name) => host.kind(findProgram(host, name)) === "file");
+
 /** Where PATH leads to, or else where distributions put it. */
-const findProgram = (host: Host, program: string): string => {
+export const findProgram = (host: Host, program: string): string => {
   for (const directory of (host.env("PATH") ?? "").split(":"))
     if (directory && host.kind(`${directory}/${program}`) === "file") return `${directory}/${program}`;
   return `/usr/bin/${program}`;

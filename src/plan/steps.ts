@@ -44,7 +44,7 @@ import {
   valueOf,
 } from "./call.ts";
 import type { Arch, SyscallName } from "../abi/syscalls.ts";
-import type { Notice } from "./plan.ts";
+import type { Notice, Step } from "./plan.ts";
 
 /** What every step may say besides its arguments. */
 export interface About {
@@ -142,6 +142,10 @@ export const write = (fd: Slot, data: string | Uint8Array, title: string, about?
   const value = typeof data === "string" ? encode(data) : data;
   return call("write", [valueOf(fd), { type: "bytes", value }, int(value.length)], title, about);
 };
+
+/** `lseek(fd, 0, SEEK_SET)`. @see lseek(2) */
+export const rewind = (fd: Slot): CallStep =>
+  call("lseek", [valueOf(fd), int(0), int(0, "SEEK_SET")], "rewind");
 
 /** Open a file that exists, write `data` with one call, close it: how proc and cgroup files take a value. */
 export const writeFile = (pathname: string, data: string, about: About = {}): CallStep[] => {
@@ -751,6 +755,26 @@ export const readCounts = (pathname: string, reason: string): Pick<Notice, "read
 const dup = (from: Slot, to: number, title: string): CallStep =>
   call("dup3", [valueOf(from), int(to), int(0)], title);
 
+/** `dup3(fd, to, O_CLOEXEC)` into `result`. @see dup(2) */
+export const moveDescriptor = (fd: Arg, to: number, result: Slot, about?: About): CallStep =>
+  call("dup3", [fd, int(to), int(O.O_CLOEXEC, "O_CLOEXEC")], "keep a descriptor", { result, ...about });
+
+/** Reads the line of /proc of process `pid`, and ends unless it is the one that started at `started`. */
+export const identify = (pid: number, started: string, hint: string): Step[] => {
+  const [fd, title] = [slot("stat"), `find process ${pid}`];
+  const stat = { type: "buffer", name: "its line", size: 1024 } as const;
+  return [
+    open(`/proc/${pid}/stat`, O.O_RDONLY | O.O_CLOEXEC, fd, {
+      title,
+      reason: "whether its number is another's by now",
+      hints: { [errno("ENOENT")]: hint },
+    }),
+    call("read", [valueOf(fd), stat, int(stat.size - 1)], title, { hints: { [errno("ESRCH")]: hint } }),
+    close(fd, { title }),
+    { kind: "identify", stat, started, title, hint },
+  ];
+};
+
 /** Standard input becomes /dev/null. */
 export const readNothing = (): CallStep[] => {
   const fd = slot("null");
@@ -760,6 +784,68 @@ export const readNothing = (): CallStep[] => {
     dup(fd, 0, title),
     close(fd, { title }),
   ];
+};
+
+/** `dup3(fd, to, flags)` of one of a pair. @see dup(2) */
+export const duplicate = (
+  pair: Slot,
+  part: 0 | 1,
+  to: number,
+  about?: About & { closes?: boolean },
+): CallStep => {
+  const { closes = false, ...rest } = about ?? {};
+  const how = closes ? int(O.O_CLOEXEC, "O_CLOEXEC") : int(0);
+  return call("dup3", [partOf(pair, part), int(to), how], `hand on descriptor ${to}`, rest);
+};
+
+/** `fchown(fd, owner, group)`. @see chown(2) */
+export const chownOpen = (fd: Arg, owner: number, group: number, about?: About): CallStep =>
+  call("fchown", [fd, int(owner), int(group)], "change the owner of a pipe", about);
+
+/** `close(fd)` of one of a pair. @see close(2) */
+export const closePart = (pair: Slot, part: 0 | 1, about?: About): CallStep =>
+  call("close", [partOf(pair, part)], "close", about);
+
+export const closeNumber = (fd: number): CallStep => call("close", [int(fd)], "close");
+
+/** `write(fd, byte, 1)`: what a heed step of another process waits for. */
+export const tell = (fd: number | Slot, byte: number): CallStep =>
+  call(
+    "write",
+    [typeof fd === "number" ? int(fd) : partOf(fd, 1), { type: "bytes", value: Uint8Array.of(byte) }, int(1)],
+    "tell of the start",
+    { onError: "ignore" },
+  );
+
+/** `pipe2(pipefd, O_CLOEXEC)`: both ends in one slot. @see pipe(2) */
+export const pipe = (result: Slot, about?: About): CallStep =>
+  call("pipe2", [{ type: "out", slot: result }, int(O.O_CLOEXEC, "O_CLOEXEC")], "make a pipe", about);
+
+/** Standard input, output and error become /dev/null, which is open already. */
+export const hush = (nothing: Slot): CallStep[] =>
+  [0, 1, 2].map((fd, i) =>
+    call("dup3", [valueOf(nothing), int(fd), int(0)], "let go of the caller's files", {
+      ...(i === 0 && { reason: "the caller's files are not held open by one that stays" }),
+    }),
+  );
+
+/** `setitimer(ITIMER_REAL, {seconds once}, NULL)`: SIGALRM when they are over; execve(2) keeps it, a child has none. */
+export const setAlarm = (seconds: number, about?: About): CallStep => {
+  const value = new Uint8Array(BigInt64Array.of(0n, 0n, BigInt(seconds), 0n).buffer); // struct itimerval
+  return call(
+    "setitimer",
+    [
+      int(0, "ITIMER_REAL"),
+      {
+        type: "bytes",
+        value,
+        text: `{it_interval={tv_sec=0, tv_usec=0}, it_value={tv_sec=${seconds}, tv_usec=0}}`,
+      },
+      NULL,
+    ],
+    "set the alarm",
+    about,
+  );
 };
 
 /** Two connected sockets in one slot. @see socketpair(2) */
@@ -830,6 +916,16 @@ export const useTerminal = (): CallStep[] => {
     dup(terminal, 2, title),
   ];
 };
+
+/** Instead of the second half for a process that another is started from: that one takes {@link controlTerminal}. */
+export const standOnTerminal = (): CallStep[] => {
+  const title = "use the terminal";
+  return [dup(terminal, 0, title), dup(terminal, 1, title), dup(terminal, 2, title)];
+};
+
+/** `ioctl(0, TIOCSCTTY, 0)`: standard input becomes the controlling terminal of this session. @see ioctl_tty(2) */
+export const controlTerminal = (): CallStep =>
+  call("ioctl", [int(0), int(TTY.TIOCSCTTY, "TIOCSCTTY"), int(0)], "use the terminal");
 
 /**
  * The supervisor's side of {@link openTerminal}. A child that has failed before it had a terminal has said why, and

@@ -58,23 +58,23 @@ const maps = (steps: readonly Step[]): string[] => outline(steps).slice(0, -1);
 
 describe("who writes the maps", () => {
   test("root itself, and setgroups works inside", () => {
-    const { admit, setsGroups, isRoots } = planUserNamespace(config(), root);
+    const { admit, setsGroups, isRoots } = planUserNamespace(config(), "/run/nsk", root);
     expect(maps(admit(pid))).toEqual(["<text> < 0 100000 65536\n", "<text> < 0 100000 65536\n"]);
     expect({ setsGroups, isRoots }).toEqual({ setsGroups: true, isRoots: true });
   });
   test("for a plain user's ranges the helpers, which are privileged", () => {
     const ranges = [own(1000), { containerID: 1, hostID: 100000, size: 65535 }];
-    const { admit, setsGroups } = planUserNamespace(config({}, ranges), ann);
+    const { admit, setsGroups } = planUserNamespace(config({}, ranges), "/run/nsk", ann);
     expect(maps(admit(pid))).toEqual(["fork", "join", "fork", "join"]);
     expect(setsGroups).toBe(true);
   });
   test("a plain user the own ids alone: setgroups is denied before the group is mapped, and not called inside", () => {
-    const { admit, setsGroups } = planUserNamespace(config({}, [own(1000)], [own(1001)]), ann);
+    const { admit, setsGroups } = planUserNamespace(config({}, [own(1000)], [own(1001)]), "/run/nsk", ann);
     expect(maps(admit(pid))).toEqual(["<text> < deny", "<text> < 0 1000 1\n", "<text> < 0 1001 1\n"]);
     expect(setsGroups).toBe(false);
   });
   test("another's id alone is none that the kernel would take: it is for the helpers, and their files say no", () => {
-    const { admit, setsGroups } = planUserNamespace(config({}, [own(1000)], [own(0)]), ann);
+    const { admit, setsGroups } = planUserNamespace(config({}, [own(1000)], [own(0)]), "/run/nsk", ann);
     expect(maps(admit(pid))).toEqual(["<text> < 0 1000 1\n", "fork", "join"]);
     expect(setsGroups).toBe(true);
   });
@@ -83,7 +83,7 @@ describe("who writes the maps", () => {
 test("ids that are not mapped are told before anything is done", () => {
   const message = (it: Config): string => {
     try {
-      planUserNamespace(it, root);
+      planUserNamespace(it, "/run/nsk", root);
       return "";
     } catch (error) {
       return (error as Error).message;
@@ -113,7 +113,7 @@ Max open files            1024                 4096                 files
 `;
   const host = fixtureHost({ files: { ...files, "/proc/self/limits": limits } });
   const ulimit = ["nofile=10:5000", "nproc=20", "core=-1", "stack=-1"];
-  const { admit } = planUserNamespace(config({ ulimit }), host);
+  const { admit } = planUserNamespace(config({ ulimit }), "/run/nsk", host);
   expect(outline(admit(pid)).filter((line) => line.startsWith("prlimit64"))).toEqual(
     ["prlimit64 RLIMIT_NOFILE <bytes> NULL", "prlimit64 RLIMIT_CORE <bytes> NULL"].map((line) =>
       line.replace("<bytes>", line.includes("CORE") ? core : nofile),

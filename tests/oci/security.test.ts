@@ -248,7 +248,6 @@ describe("files of /proc are written", () => {
       {
         id: "x",
         config: parsed,
-        details: { command: [] },
         lower: [],
         input: true,
         files: [],

@@ -10,6 +10,7 @@ import type { Bundle } from "../../containers/oci/container.ts";
 import { planExec } from "../../containers/oci/exec.ts";
 import { parseJson } from "../../containers/json.ts";
 import { readProcess } from "../../containers/parse-config.ts";
+import { statePath } from "../../containers/state-path.ts";
 import type { Host } from "../../host/host.ts";
 import { command, type OptionTable, type Values } from "../command.ts";
 import { checkTerminal, withHome } from "./bundle.ts";
@@ -165,7 +166,6 @@ const joining = async (
     id,
     config,
     filter,
-    details: { command: config.process.args },
     lower: [],
     input: true,
     files: [],
@@ -188,7 +188,7 @@ const joining = async (
   };
   if (!config.linux.namespaces.some(({ type, path }) => type === "user" && path === undefined)) return about;
   const { planUserNamespace } = await import("../../containers/user-namespace.ts");
-  return { ...about, users: planUserNamespace(config, host) };
+  return { ...about, users: planUserNamespace(config, statePath(host), host) };
 };
 
 /** `path` is below the container's own groups; with a controller in front, only there. */

@@ -1,7 +1,7 @@
-// Where the store of images is. A file of its own, for every start of `run` asks.
+// Where the store of images is, and what is kept of containers. A file of its own, for every start of `run` asks.
 
 import { HostError } from "../abi/errors.ts";
-import type { Host } from "../host/host.ts";
+import type { Host } from "./host.ts";
 
 /** `$NSK_STORE`, else root's `/var/lib/nsk`, else a place in the user's data directory. */
 export const storePath = (host: Host): string => {
