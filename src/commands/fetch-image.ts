@@ -81,13 +81,18 @@ export const fetchImage = async (
   });
   const progress = openProgress(host, options.quiet);
   try {
-    return await importImage(store, source, fullName(wanted), powersOf(host.euid), progress.report);
+    return await importImage(store, source, fullName(wanted), powersOf(host), progress.report);
   } finally {
     progress.finish();
   }
 };
 
 /** What a plain user's image lacks. */
-export const tellLeftOut = (name: string, { leftOut }: Imported): void => {
+export const tellLeftOut = (name: string, { leftOut, disowned }: Imported): void => {
   if (leftOut) writeAll(2, `${name}: ${leftOut} device nodes left out: only root can make them\n`);
+  if (disowned)
+    writeAll(
+      2,
+      `${name}: ${disowned} files of other users are root's, as there are no ids for these: see nsk doctor, subid\n`,
+    );
 };

@@ -11,7 +11,7 @@ import type { Host } from "../host/host.ts";
 import { address, arch, close, listDirectory, open, readFileOr, syscall, writeAll } from "../sys/linux.ts";
 import { randomBytes } from "../sys/random.ts";
 import { checkDigest, digestOf, type Hasher, hasherLike, parseDigest } from "./digest.ts";
-import { storePath } from "./store-path.ts";
+import { storePath } from "../host/store-path.ts";
 import { asDescriptor, type Descriptor, MEDIA, MOST_JSON_BYTES } from "./manifest.ts";
 import { removeTree, statAt } from "./tree.ts";
 

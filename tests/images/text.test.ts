@@ -14,7 +14,7 @@ import { parsePax, parseTime, regionsOf } from "../../src/images/pax.ts";
 import { choosePlatform, parsePlatform, platformText } from "../../src/images/platform.ts";
 import { isLocalName, reachOf, refusal, type Reach } from "../../src/images/redirect.ts";
 import { familiarName, fullName, parseReference, withDefaultTag } from "../../src/images/reference.ts";
-import { storePath } from "../../src/images/store-path.ts";
+import { storePath } from "../../src/host/store-path.ts";
 
 const sha = `sha256:${"ab".repeat(32)}`;
 const bytes = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value));
