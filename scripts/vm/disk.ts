@@ -151,7 +151,15 @@ const debianTree = (kind: string, packages: readonly string[]): string => {
   });
 };
 
-const SYSTEMD = ["systemd", "systemd-sysv", "dbus", "dbus-user-session", "libpam-systemd", "util-linux"];
+const SYSTEMD = [
+  "systemd",
+  "systemd-sysv",
+  "dbus",
+  "dbus-user-session",
+  "libpam-systemd",
+  "util-linux",
+  "uidmap",
+];
 
 /** A Debian that systemd can start, with a manager for alice. Made by root alone. */
 export const systemdDisk = (kernel: Kernel): Disk => ({

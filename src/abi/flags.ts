@@ -6,6 +6,7 @@ export type FlagTable = Readonly<Record<string, number>>;
 /** @see clone(2), unshare(2), namespaces(7) */
 export const CLONE = {
   CLONE_NEWTIME: 0x80,
+  CLONE_PARENT: 0x8000,
   CLONE_NEWNS: 0x20000,
   CLONE_NEWCGROUP: 0x2000000,
   CLONE_NEWUTS: 0x4000000,
@@ -21,16 +22,25 @@ export const MS = {
   MS_NOSUID: 2,
   MS_NODEV: 4,
   MS_NOEXEC: 8,
+  MS_SYNCHRONOUS: 16,
   MS_REMOUNT: 32,
+  MS_MANDLOCK: 64,
+  MS_DIRSYNC: 128,
+  MS_NOSYMFOLLOW: 256,
+  MS_NOATIME: 1024,
+  MS_NODIRATIME: 2048,
   MS_BIND: 4096,
   MS_MOVE: 8192,
   MS_REC: 16384,
+  MS_SILENT: 32768,
   MS_UNBINDABLE: 1 << 17,
   MS_PRIVATE: 1 << 18,
   MS_SLAVE: 1 << 19,
   MS_SHARED: 1 << 20,
   MS_RELATIME: 1 << 21,
+  MS_I_VERSION: 1 << 23,
   MS_STRICTATIME: 1 << 24,
+  MS_LAZYTIME: 1 << 25,
 } as const;
 
 /** @see umount2(2) */
@@ -76,6 +86,7 @@ export const SIG_SETMASK = 2;
 export const AT = {
   AT_SYMLINK_NOFOLLOW: 0x100,
   AT_REMOVEDIR: 0x200,
+  AT_SYMLINK_FOLLOW: 0x400,
   AT_EMPTY_PATH: 0x1000,
   AT_STATX_DONT_SYNC: 0x4000,
   AT_RECURSIVE: 0x8000,
@@ -88,9 +99,11 @@ export const MOVE_MOUNT = { MOVE_MOUNT_F_EMPTY_PATH: 4, MOVE_MOUNT_T_EMPTY_PATH:
 /** @see prctl(2) */
 export const PR = {
   PR_SET_PDEATHSIG: 1,
+  PR_SET_DUMPABLE: 4,
   PR_SET_KEEPCAPS: 8,
   PR_SET_NAME: 15,
   PR_CAPBSET_DROP: 24,
+  PR_SET_CHILD_SUBREAPER: 36,
   PR_SET_NO_NEW_PRIVS: 38,
   PR_CAP_AMBIENT: 47,
   PR_CAP_AMBIENT_RAISE: 2,
@@ -193,7 +206,13 @@ export const flagText = (value: number, table: FlagTable, none = "0"): string =>
 };
 
 /** @see fcntl(2) */
-export const FD = { F_GETFD: 1, F_SETFD: 2, FD_CLOEXEC: 1, F_ADD_SEALS: 1033 } as const;
+export const FD = {
+  F_GETFD: 1,
+  F_SETFD: 2,
+  F_DUPFD_CLOEXEC: 1030,
+  FD_CLOEXEC: 1,
+  F_ADD_SEALS: 1033,
+} as const;
 
 /** @see memfd_create(2) */
 export const MFD = { MFD_CLOEXEC: 1, MFD_ALLOW_SEALING: 2, MFD_EXEC: 16 } as const;
@@ -330,7 +349,21 @@ export const FD_NSFS_ROOT = -10003;
 export const FILEID_NSFS = 0xf1;
 
 /** @see mount_setattr(2) */
-export const MOUNT_ATTR_RDONLY = 1;
+export const MOUNT_ATTR = {
+  MOUNT_ATTR_RDONLY: 1,
+  MOUNT_ATTR_NOSUID: 2,
+  MOUNT_ATTR_NODEV: 4,
+  MOUNT_ATTR_NOEXEC: 8,
+  MOUNT_ATTR_NOATIME: 0x10,
+  MOUNT_ATTR_STRICTATIME: 0x20,
+  MOUNT_ATTR_NODIRATIME: 0x80,
+  MOUNT_ATTR_IDMAP: 0x100000,
+  MOUNT_ATTR_NOSYMFOLLOW: 0x200000,
+  /** Which is what neither of the two is. */
+  MOUNT_ATTR_RELATIME: 0,
+  /** All three. */
+  MOUNT_ATTR__ATIME: 0x70,
+} as const;
 
 /** @see close_range(2) */
 export const CLOSE_RANGE_CLOEXEC = 4;
@@ -366,8 +399,18 @@ export const S = {
 
 /** How a path is resolved. @see openat2(2) */
 export const RESOLVE = {
+  RESOLVE_NO_XDEV: 1,
   RESOLVE_NO_MAGICLINKS: 2,
   RESOLVE_NO_SYMLINKS: 4,
   RESOLVE_BENEATH: 8,
   RESOLVE_IN_ROOT: 16,
 } as const;
+
+/** What statfs(2) says of a proc. @see linux/magic.h */
+export const PROC_SUPER_MAGIC = 0x9fa0;
+
+/** @see personality(2) */
+export const PER = { PER_LINUX: 0, PER_LINUX32: 8 } as const;
+
+/** @see ioprio_set(2) */
+export const IOPRIO = { IOPRIO_WHO_PROCESS: 1, IOPRIO_CLASS_SHIFT: 13 } as const;

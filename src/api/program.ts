@@ -6,6 +6,7 @@ import { allPlaces, type GroupSpec, parseGroupSpec } from "../cgroups/groups.ts"
 import { readHierarchies } from "../cgroups/hierarchies.ts";
 import { planJoin } from "../cgroups/join.ts";
 import { type LimitsPlan, planLimits } from "../cgroups/limits.ts";
+import type { Resources } from "../cgroups/resources.ts";
 import { parseMountOptions } from "../containers/mount-options.ts";
 import type { Host } from "../host/host.ts";
 import type { IdRange } from "../namespaces/id-maps.ts";
@@ -127,7 +128,7 @@ export const planProgram = (
   const [program] = argv;
   if (program === undefined) throw new UsageError("no program given", 'e.g. ["id", "-u"]');
   const kinds = kindsOf(options);
-  const limits = planLimits(host, id, ociLimits(options.limits ?? {}));
+  const limits = planLimits(host, id, ociResources(options.limits ?? {}));
   const isLimited = limits.groups.length > 0;
   const fork = options.fork ?? (isLimited || kinds.includes("pid") || kinds.includes("time"));
   if (!fork && isLimited)
@@ -201,13 +202,15 @@ const mountSteps = ({ source, target, type, options = [] }: Mount): CallStep[] =
 /** Microseconds, docker's period. */
 const PERIOD = 100_000;
 
-const ociLimits = ({ cpus, cpuShares, cpuset, memory, pids }: ResourceLimits) => ({
-  cpuQuota: cpus === undefined ? undefined : Math.round(cpus * PERIOD),
-  cpuPeriod: PERIOD,
-  cpuShares,
-  cpus: cpuset,
-  memory,
-  pids,
+const ociResources = ({ cpus, cpuShares, cpuset, memory, pids }: ResourceLimits): Resources => ({
+  cpu: {
+    quota: cpus === undefined ? undefined : Math.round(cpus * PERIOD),
+    period: PERIOD,
+    shares: cpuShares,
+    cpus: cpuset,
+  },
+  memory: { limit: memory },
+  pids: { limit: pids },
 });
 
 const groupsOf = (names: readonly (string | GroupName)[], limits: LimitsPlan, host: Host): Groups => ({

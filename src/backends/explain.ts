@@ -3,7 +3,7 @@
 
 import { CLONE, flagText, type FlagTable, O, SIG, signalName } from "../abi/flags.ts";
 import { decode, encode } from "../abi/bytes.ts";
-import type { Arg, CallStep, Field, Text } from "../plan/call.ts";
+import type { Arg, CallStep, Field, Slot, Text } from "../plan/call.ts";
 import type { Notice, Plan, Step, WaitStep } from "../plan/plan.ts";
 
 /** Where reasons begin, when the call leaves room. */
@@ -114,10 +114,32 @@ export const explainLines = (steps: readonly Step[], depth = 0): Line[] =>
             step.unless ? `${step.reason ?? "again"}; only if ${step.unless.slot} < 0` : step.reason,
           ),
         ];
+      case "identify":
+        return [
+          { depth, text: `unless ${step.stat.name} has the start time ${step.started}: fail`, heading: true },
+        ];
+      case "report":
+        return [{ depth, text: `errors go to descriptor ${step.to}`, heading: true }];
+      case "heed":
+        return [
+          withReason(depth, `read(${step.from.slot}[0], report, 512)`, step.reason),
+          {
+            depth,
+            text: `when the report is of a failure: wait4(${step.pid.slot}), and end as it ended`,
+            heading: true,
+          },
+          withReason(depth, `close(${step.from.slot}[0])`),
+        ];
       case "prepared":
         return explainLines(step.calls(), depth);
       case "expect":
-        return [{ depth, text: `unless ${step.found.text} is ${step.value}: fail`, heading: true }];
+        return [
+          {
+            depth,
+            text: `${step.differs ? "if" : "unless"} ${step.found.text} is ${step.value}: fail`,
+            heading: true,
+          },
+        ];
       case "exit":
         return [withReason(depth, "exit_group(0)", step.reason)];
       case "join":
@@ -152,6 +174,8 @@ export const explainLines = (steps: readonly Step[], depth = 0): Line[] =>
         const { master } = step.terminal ?? {};
         const polled = [`{fd=${step.signals.slot}, events=POLLIN}`];
         if (master) polled.push("{fd=0, events=POLLIN}", `{fd=${master.slot}, events=POLLIN}`);
+        for (const { from, part } of step.recorder?.sources ?? [])
+          polled.push(`{fd=${from.slot}${part === undefined ? "" : `[${part}]`}, events=POLLIN}`);
         return [
           withReason(depth, `ppoll([${polled.join(", ")}], ${polled.length}, NULL, NULL, 0)`, step.reason),
           withReason(depth, `read(${step.signals.slot}, signal, 128)`),
@@ -160,7 +184,26 @@ export const explainLines = (steps: readonly Step[], depth = 0): Line[] =>
             `wait4(${step.pid.slot}, status, WNOHANG, NULL) = ${step.pid.slot}`,
             "once SIGCHLD has come",
           ),
+          ...(step.recorder
+            ? [
+                {
+                  depth,
+                  text: `what is printed goes to ${step.recorder.log.slot}, in frames with stream, length and time`,
+                  heading: true,
+                },
+              ]
+            : []),
+          ...(step.sweep === undefined
+            ? []
+            : [
+                {
+                  depth,
+                  text: `all processes in ${step.sweep} are killed, until there are none`,
+                  heading: true,
+                },
+              ]),
           ...notices(step.notices ?? [], depth),
+          ...tellings(step.tell ?? [], depth),
           ...cleanup(step.cleanup, depth),
         ];
       }
@@ -172,6 +215,16 @@ const notices = (all: readonly Notice[], depth: number): Line[] =>
     ...read.map((call) => withReason(depth, callText(call), call.reason)),
     { depth, text: `when ${counter} there is not 0, say: ${text}`, heading: true },
   ]);
+
+const tellings = (files: readonly Slot[], depth: number): Line[] =>
+  files.length === 0
+    ? []
+    : [
+        withReason(depth, "clock_gettime(CLOCK_REALTIME, now)"),
+        ...files.map(({ slot }) =>
+          withReason(depth, `write(${slot}, ended, length)`, "how it ended and when, for who waits"),
+        ),
+      ];
 
 /** As strace writes sets: of more than half of all, those that are not in it. */
 const signalSet = (signals: readonly number[]): string => {
@@ -275,8 +328,25 @@ const stepJson = (step: Step): object | object[] => {
       };
     case "exit":
       return { call: "exit_group", text: "exit_group(0)", ...(step.reason && { reason: step.reason }) };
+    case "identify":
+      return { identify: step.started, title: step.title };
+    case "report":
+      return { report: step.to };
+    case "heed":
+      return {
+        call: "read",
+        pid: step.pid.slot,
+        from: step.from.slot,
+        ...(step.reason && { reason: step.reason }),
+        cleanup: step.cleanup.map(callJson),
+      };
     case "expect":
-      return { expect: step.found.text, value: String(step.value), title: step.title };
+      return {
+        expect: step.found.text,
+        value: String(step.value),
+        ...(step.differs && { differs: true }),
+        title: step.title,
+      };
     case "join":
       return { call: "wait4", pid: step.pid.slot, ...(step.reason && { reason: step.reason }) };
     case "wait":

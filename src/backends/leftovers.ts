@@ -3,7 +3,8 @@
 import { decode } from "../abi/bytes.ts";
 import { errno } from "../abi/errno.ts";
 import { AT, LOCK, O, POLL, SIG } from "../abi/flags.ts";
-import { isName } from "../containers/record.ts";
+import { KEPT } from "../containers/kept-files.ts";
+import { isId, isName, parseDetails } from "../containers/record.ts";
 import {
   address,
   close,
@@ -20,11 +21,11 @@ import {
  * Ends what still runs of containers whose supervisor is dead, and removes their groups and records. Quiet: nobody waits
  * for the result, and what cannot be done now is left to the next run.
  */
-export const removeLeftovers = (state: string): void => {
+export const removeLeftovers = (state: string, kept: string): void => {
   const names = listDirectory(state);
   if (typeof names === "number") return;
   for (const name of names.map(decode)) {
-    if (!/^[0-9a-f]{12}$/.test(name)) continue;
+    if (!isId(name)) continue;
     const path = `${state}/${name}`;
     const record = open(path, O.O_RDONLY | O.O_CLOEXEC);
     if (record < 0) continue;
@@ -35,8 +36,11 @@ export const removeLeftovers = (state: string): void => {
       const groups = lines.filter((line) => line.startsWith("/")).reverse();
       const first = lines.find((line) => /^\d/.test(line));
       if ((first === undefined || endProcess(first)) && groups.map(removeGroup).every(Boolean)) {
-        const taken = nameOf(lines);
-        if (taken !== undefined) remove(`${state}/names/${taken}`);
+        const details = parseDetails(lines.join("\n"));
+        const stays = details !== undefined && details.detached && !details.autoRemove;
+        const taken = details?.name;
+        if (!stays && taken !== undefined && isName(taken)) remove(`${state}/names/${taken}`);
+        if (details?.detached) removeKept(`${kept}/${name}`, stays);
         remove(path);
       }
     }
@@ -44,10 +48,51 @@ export const removeLeftovers = (state: string): void => {
   }
 };
 
-/** The name that a record's container has taken. */
-const nameOf = (lines: readonly string[]): string | undefined => {
-  const name = /^\{"name":"([^"\\]*)"/.exec(lines.find((line) => line.startsWith("{")) ?? "")?.[1];
-  return name !== undefined && isName(name) ? name : undefined;
+/** Removes what is kept of a container that has ended, and gives its name back. */
+export const removeContainer = (
+  { id, name }: { readonly id: string; readonly name?: string | undefined },
+  kept: string,
+  state: string,
+): void => {
+  // In this order: once the directory is gone nobody would know whose the name was.
+  if (name !== undefined && isName(name)) remove(`${state}/names/${name}`);
+  removeKept(`${kept}/${id}`);
+};
+
+/**
+ * Removes directories that a killed supervisor, or a machine that was switched off, has left half-made or half-removed,
+ * or for which nothing was to be kept.
+ */
+export const sweepKept = (kept: string, state: string): void => {
+  const names = listDirectory(kept);
+  if (typeof names === "number") return;
+  for (const id of names.map(decode)) {
+    // A supervisor has its record from before the directory is made until after it is removed; then both are its own.
+    if (!isId(id) || !isGone(`${state}/${id}`)) continue;
+    const text = readFile(`${kept}/${id}/${KEPT.details}`);
+    const details = text && parseDetails(decode(text));
+    if (details && !details.autoRemove) continue;
+    // Its name went with its record, and may be another's by now.
+    removeKept(`${kept}/${id}`);
+  }
+};
+
+const isGone = (path: string): boolean => {
+  const fd = open(path, O.O_RDONLY | O.O_CLOEXEC);
+  if (fd >= 0) close(fd);
+  return fd === -errno("ENOENT");
+};
+
+/** Removes the directory of a container, unless `stays` says that it is to stay as far as it is whole. */
+export const removeKept = (directory: string, stays = false): void => {
+  const details = `${directory}/${KEPT.details}`;
+  if (stays) {
+    const text = readFile(details);
+    if (text !== undefined && parseDetails(decode(text))) return;
+  }
+  // What says that there is a container goes last.
+  for (const name of [KEPT.log, KEPT.end, KEPT.details]) remove(`${directory}/${name}`);
+  remove(directory, AT.AT_REMOVEDIR);
 };
 
 /** When a process started, in clock ticks since the machine did, from its line in /proc. @see proc_pid_stat(5) */

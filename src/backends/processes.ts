@@ -1,7 +1,7 @@
 // The processes of this machine, the namespaces and the container that each is in.
 
 import { type Membership, containerOf, parseRecord, parseStat } from "../containers/recognise.ts";
-import { STATE } from "../containers/record.ts";
+import { ownStatePath } from "../containers/state-path.ts";
 import { gatherProcesses, gatherStatus } from "../host/gather.ts";
 import type { Host } from "../host/host.ts";
 import type { Link, Status } from "../host/processes.ts";
@@ -58,8 +58,10 @@ export const processes = (host: Host, links: readonly Link[], groups: boolean): 
 /** The first processes of nsk's containers, as their records say; one whose number is used again by another is none. */
 const firstProcesses = (host: Host): Map<number, string> => {
   const found = new Map<number, string>();
-  for (const id of host.list(STATE) ?? []) {
-    const first = /^[0-9a-f]{12}$/.test(id) ? parseRecord(host.read(`${STATE}/${id}`) ?? "") : undefined;
+  const state = ownStatePath(host);
+  if (state === undefined) return found;
+  for (const id of host.list(state) ?? []) {
+    const first = /^[0-9a-f]{12}$/.test(id) ? parseRecord(host.read(`${state}/${id}`) ?? "") : undefined;
     if (!first) continue;
     const now = parseStat(host.read(`/proc/${first.pid}/stat`) ?? "");
     if (now?.started === first.started) found.set(first.pid, id);

@@ -16,7 +16,8 @@ export interface SpawnOptions {
   /** All three are the caller's own unless given. */
   readonly stdin?: Stdio;
   readonly stdout?: Stdio;
-  readonly stderr?: Stdio;
+  /** Or a descriptor of this process. */
+  readonly stderr?: Stdio | number;
   readonly cwd?: string;
   /** The caller's own unless given. A plan's `exec` step may name another. */
   readonly env?: Readonly<Record<string, string>>;
@@ -24,6 +25,8 @@ export interface SpawnOptions {
   readonly deathSignal?: number;
   /** In a session of its own, so that the terminal's signals pass it by. @see setsid(2) */
   readonly detached?: boolean;
+  /** This process's descriptors that it has as 3 and up, besides the three. */
+  readonly descriptors?: readonly number[];
   /** A terminal of its own in the place of the three. */
   readonly terminal?: Bun.TerminalOptions;
 }
@@ -116,10 +119,19 @@ const startFirst = (bytes: Uint8Array, options: SpawnOptions): Bun.Subprocess =>
 
 const start = (
   fd: number,
-  { stdin = "inherit", stdout = "inherit", stderr = "inherit", cwd, env, detached, terminal }: SpawnOptions,
+  {
+    stdin = "inherit",
+    stdout = "inherit",
+    stderr = "inherit",
+    cwd,
+    env,
+    detached,
+    descriptors = [],
+    terminal,
+  }: SpawnOptions,
 ): Bun.Subprocess =>
   Bun.spawn([`/proc/self/fd/${fd}`], {
-    ...(terminal ? { terminal } : { stdio: [stdin, stdout, stderr] }),
+    ...(terminal ? { terminal } : { stdio: [stdin, stdout, stderr, ...descriptors] }),
     argv0: "nsk",
     ...(detached && { detached }),
     ...(cwd !== undefined && { cwd }),

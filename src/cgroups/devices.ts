@@ -4,6 +4,7 @@
 import { errno } from "../abi/errno.ts";
 import { O } from "../abi/flags.ts";
 import type { Host } from "../host/host.ts";
+import { isInUserNamespace } from "../host/kernel.ts";
 import { attachDeviceProgram, loadDeviceProgram } from "../plan/bpf-steps.ts";
 import { type CallStep, slot } from "../plan/call.ts";
 import { close, open, write } from "../plan/steps.ts";
@@ -26,7 +27,7 @@ export interface DeviceRule {
  * be written, and in a user namespace, whose root may do neither (and make no device nodes).
  */
 export const locateDeviceFilter = (host: Host, hierarchies: Hierarchies): Location | undefined => {
-  if (host.read("/proc/self/uid_map")?.trim().split(/ +/)[2] !== "4294967295") return undefined;
+  if (isInUserNamespace(host)) return undefined;
   const older = locate(hierarchies, "devices");
   if (older) return older.hierarchy.readonly ? undefined : older;
   for (const hierarchy of hierarchies)

@@ -25,12 +25,39 @@ export const planJoin = (host: Host, places: readonly Place[]): CallStep[] => {
   return steps;
 };
 
+/** The same by the groups' directories; one that is in no hierarchy that is mounted here is passed over. */
+export const planJoinPaths = (host: Host, directories: readonly string[]): CallStep[] => {
+  const hierarchies = readHierarchies(host);
+  const places: Place[] = directories.flatMap((directory): Place[] => {
+    const hierarchy = hierarchies.find(({ mountPoint }) => directory.startsWith(`${mountPoint}/`));
+    return hierarchy ? [{ hierarchy, controllers: [], directory, title: directory }] : [];
+  });
+  // The statuses are libcgroup's.
+  return planJoin(host, places).map(({ status: _, ...step }) => step);
+};
+
 /**
  * The calling process enters the groups of another one, in every hierarchy that is mounted here. A group that is not
  * below what is mounted (a cgroup namespace hides the rest) is passed over with the others'.
  * @see proc_pid_cgroup(5)
  */
 export const planJoinLike = (host: Host, process: number): CallStep[] => {
+  const places = placesOf(host, process);
+  if (places.length === 0)
+    throw new HostError(`the control groups of process ${process} are not mounted here`);
+  // The statuses are libcgroup's.
+  return planJoin(host, places).map(({ status: _, ...step }) => step);
+};
+
+/** The same of those groups alone that are, or are below, one of these directories. */
+export const planJoinBelow = (host: Host, process: number, directories: readonly string[]): CallStep[] => {
+  const places = placesOf(host, process).filter(({ directory }) =>
+    directories.some((it) => directory === it || directory.startsWith(`${it}/`)),
+  );
+  return planJoin(host, places).map(({ status: _, ...step }) => step);
+};
+
+const placesOf = (host: Host, process: number): Place[] => {
   const text = host.read(`/proc/${process}/cgroup`);
   if (text === undefined)
     throw new HostError(`cannot read the control groups of process ${process}`, "there is no such process");
@@ -46,10 +73,18 @@ export const planJoinLike = (host: Host, process: number): CallStep[] => {
     const title = `${controllers || "the group"}:${path}`;
     places.push({ hierarchy, controllers: [], directory: groupDirectory(hierarchy, path), title });
   }
-  if (places.length === 0)
-    throw new HostError(`the control groups of process ${process} are not mounted here`);
-  // The statuses are libcgroup's.
-  return planJoin(host, places).map(({ status: _, ...step }) => step);
+  return places;
+};
+
+/** The group that this process is in, as a path from the root of a hierarchy; undefined where that is out of sight. */
+export const ownGroup = (host: Host, hierarchy: Hierarchy): string | undefined => {
+  for (const line of (host.read("/proc/self/cgroup") ?? "").split("\n")) {
+    const [, controllers, ...rest] = line.split(":");
+    const path = rest.join(":");
+    if (controllers === undefined || path === "" || path.startsWith("/..")) continue;
+    if (hierarchyOf([hierarchy], controllers)) return path;
+  }
+  return undefined;
 };
 
 /** The tree of a line of /proc/PID/cgroup: the one with its controllers or its name, or of version 2 for none. */

@@ -7,38 +7,18 @@ import type { CallStep } from "../plan/call.ts";
 import type { Notice } from "../plan/plan.ts";
 import { readCounts, rmdir, writeFile } from "../plan/steps.ts";
 import { draft, planGroup } from "./create.ts";
-import { type DeviceRule, locateDeviceFilter, planDevices } from "./devices.ts";
+import { locateDeviceFilter, planDevices } from "./devices.ts";
 import { groupDirectory, type Place } from "./groups.ts";
-import { type Hierarchies, type Hierarchy, locate, readHierarchies } from "./hierarchies.ts";
+import { type Hierarchies, type Hierarchy, locate, readHierarchies, wordsOf } from "./hierarchies.ts";
 import { planJoin } from "./join.ts";
 import { missingController } from "./missing.ts";
+import type { Resources } from "./resources.ts";
 import type { Setting } from "./settings.ts";
 import { ioWeightOfBlkio, weightOfShares } from "./weights.ts";
 import { planSetting } from "./write.ts";
 
-/** What a container may use, by the names of the OCI runtime spec. What is left out is not limited. */
-export interface Limits {
-  /** Microseconds of processor time in each period, for all processors together; 0 and less is no limit. */
-  readonly cpuQuota?: number | undefined;
-  /** The length of a period in microseconds; 100000 unless given. */
-  readonly cpuPeriod?: number | undefined;
-  /** The part of the processors when others want them too; 1024 is the usual, 0 is "as usual". */
-  readonly cpuShares?: number | undefined;
-  /** The processors to run on: `0-2,4`. */
-  readonly cpus?: string | undefined;
-  /** The memory nodes to use: `0-1`. */
-  readonly mems?: string | undefined;
-  /** Bytes of memory. */
-  readonly memory?: number | undefined;
-  /** Bytes of swap, -1 for no limit; as many as of memory unless given. */
-  readonly swap?: number | undefined;
-  /** The part of the disks when others want them too: 10 to 1000. */
-  readonly blkioWeight?: number | undefined;
-  /** Processes and threads; 0 and less is no limit. */
-  readonly pids?: number | undefined;
-  /** Which devices it may make and open; nothing is filtered where the host cannot do it. */
-  readonly devices?: readonly DeviceRule[] | undefined;
-}
+/** What a container may use, and whether what it uses is counted, where the host has what counts it. */
+export type Limits = Resources & { readonly counted?: boolean | undefined };
 
 /** The steps of a container's life that have to do with its groups. */
 export interface LimitsPlan {
@@ -61,28 +41,40 @@ export interface LimitsPlan {
 /** docker's status for a failure that is not the program's. */
 const FAILURE = 125;
 
+/** Where in a hierarchy a container's group is to be: a path from the root; the root unless given. */
+export type Base = (hierarchy: Hierarchy) => string;
+
+/** The controllers that limits need, by the names of version 1 where the two differ. */
+export const controllersOf = (limits: Limits): string[] => [
+  ...new Set(parts.flatMap((part) => (part.given(limits) ? [part.controller] : []))),
+];
+
 /**
  * Plans a group `nsk-NAME`, next to the others at the top: a group above it would have to stay behind. Without a limit
  * there is nothing to do. Throws HostError where no controller for a limit is mounted.
  */
-export const planLimits = (host: Host, name: string, limits: Limits): LimitsPlan => {
-  const { devices } = limits;
+export const planLimits = (host: Host, name: string, limits: Limits, base?: Base): LimitsPlan => {
+  const { devices, counted } = limits;
   let isLimited = false;
   for (const part of parts) if (part.given(limits)) isLimited = true;
-  if (!isLimited && !devices) return NOTHING;
+  if (!isLimited && !devices && !counted) return NOTHING;
   const hierarchies = readHierarchies(host);
   const filter = devices && locateDeviceFilter(host, hierarchies);
   const wanted = parts.flatMap((part) =>
     part.given(limits) ? [{ ...part, ...find(host, hierarchies, part.controller) }] : [],
   );
   const places = new Map<Hierarchy, Place>();
+  const path = (hierarchy: Hierarchy): string => `${base ? `${base(hierarchy)}/` : ""}nsk-${name}`;
   for (const { hierarchy, controller } of wanted) {
-    places.set(hierarchy, placeFor(name, hierarchy, places.get(hierarchy), controller));
+    places.set(hierarchy, placeFor(path(hierarchy), hierarchy, places.get(hierarchy), controller));
   }
   if (filter) {
     const { hierarchy, controller } = filter;
-    places.set(hierarchy, placeFor(name, hierarchy, places.get(hierarchy), controller));
+    places.set(hierarchy, placeFor(path(hierarchy), hierarchy, places.get(hierarchy), controller));
   }
+  if (counted)
+    for (const { hierarchy, controller } of counters(host, hierarchies))
+      places.set(hierarchy, placeFor(path(hierarchy), hierarchy, places.get(hierarchy), controller));
   const all = [...places.values()];
   const on = draft(host);
   const create = [
@@ -119,6 +111,26 @@ export const planLimits = (host: Host, name: string, limits: Limits): LimitsPlan
   };
 };
 
+/**
+ * What `nsk stats` reads, as far as it is to be had: nobody has asked for it, and so nothing fails for want of it. On
+ * version 2 a group counts processor time without a controller, and the others when the group above hands them on,
+ * which of groups that hold processes the root alone does.
+ */
+const counters = (host: Host, hierarchies: Hierarchies): { hierarchy: Hierarchy; controller: string }[] =>
+  (["cpuacct", "memory", "pids"] as const).flatMap((name) => {
+    const location =
+      locate(hierarchies, name) ??
+      hierarchies.flatMap((hierarchy) => (hierarchy.version === 2 ? [{ hierarchy, controller: "" }] : []))[0];
+    if (!location || location.hierarchy.readonly) return [];
+    const { hierarchy, controller } = location;
+    if (hierarchy.version === 1) return [location];
+    if (name === "cpuacct") return [{ hierarchy, controller: "" }];
+    const { mountPoint } = hierarchy;
+    const isRoot = host.kind(`${mountPoint}/cgroup.type`) === undefined;
+    const isHandedOn = wordsOf(host.read(`${mountPoint}/cgroup.subtree_control`)).includes(controller);
+    return controller !== "" && (isRoot || isHandedOn) ? [location] : [];
+  });
+
 const NOTHING: LimitsPlan = {
   hierarchies: [],
   groups: [],
@@ -131,7 +143,7 @@ const NOTHING: LimitsPlan = {
 
 /** The container's group in a hierarchy, for one controller more than `known` has; `""` is none. */
 const placeFor = (
-  name: string,
+  path: string,
   hierarchy: Hierarchy,
   known: Place | undefined,
   controller: string,
@@ -140,14 +152,14 @@ const placeFor = (
   if (controller !== "" && !controllers.includes(controller)) controllers.push(controller);
   return {
     hierarchy,
-    directory: groupDirectory(hierarchy, `nsk-${name}`),
+    directory: groupDirectory(hierarchy, path),
     controllers,
-    title: `${controllers.join(",")}:nsk-${name}`,
+    title: `${controllers.join(",")}:${path}`,
   };
 };
 
 /** Nothing but a 137 tells that it was the kernel who killed a program; the kernel counts it, and says so in its log. */
-const outOfMemory = ({ hierarchy, directory }: Place, { memory }: Limits): Notice => {
+const outOfMemory = ({ hierarchy, directory }: Place, { memory }: Resources): Notice => {
   const [file, limit] =
     hierarchy.version === 2
       ? ["memory.events", "memory.max"]
@@ -155,7 +167,7 @@ const outOfMemory = ({ hierarchy, directory }: Place, { memory }: Limits): Notic
   return {
     ...readCounts(`${directory}/${file}`, "was a program killed for want of memory?"),
     counter: "oom_kill",
-    text: `out of memory: the kernel killed a program of the container, whose ${limit} is ${memory}`,
+    text: `out of memory: the kernel killed a program of the container, whose ${limit} is ${memory?.limit}`,
     hint: "-m SIZE gives it more",
   };
 };
@@ -188,9 +200,9 @@ const optionalSetting = (directory: string, { name, value }: Setting): CallStep[
 
 interface Part {
   readonly controller: string;
-  given(limits: Limits): boolean;
-  settings(limits: Limits, hierarchy: Hierarchy, host: Host): LimitSetting[];
-  reason(limits: Limits): string;
+  given(limits: Resources): boolean;
+  settings(limits: Resources, hierarchy: Hierarchy, host: Host): LimitSetting[];
+  reason(limits: Resources): string;
 }
 
 /** Microseconds, the kernel's usual and docker's. */
@@ -199,64 +211,65 @@ const PERIOD = 100_000;
 const parts: readonly Part[] = [
   {
     controller: "cpuset",
-    given: ({ cpus }) => Boolean(cpus),
-    settings: ({ cpus = "" }) => [{ name: "cpuset.cpus", value: cpus }],
-    reason: ({ cpus }) => `runs on the processors ${cpus} only`,
+    given: ({ cpu }) => Boolean(cpu?.cpus),
+    settings: ({ cpu }) => [{ name: "cpuset.cpus", value: cpu?.cpus ?? "" }],
+    reason: ({ cpu }) => `runs on the processors ${cpu?.cpus} only`,
   },
   {
     controller: "cpuset",
-    given: ({ mems }) => Boolean(mems),
-    settings: ({ mems = "" }) => [{ name: "cpuset.mems", value: mems }],
-    reason: ({ mems }) => `uses memory of the nodes ${mems} only`,
+    given: ({ cpu }) => Boolean(cpu?.mems),
+    settings: ({ cpu }) => [{ name: "cpuset.mems", value: cpu?.mems ?? "" }],
+    reason: ({ cpu }) => `uses memory of the nodes ${cpu?.mems} only`,
   },
   {
     controller: "blkio",
-    given: ({ blkioWeight }) => blkioWeight !== undefined,
-    settings: ({ blkioWeight = 500 }, { version, mountPoint }, host) => {
-      if (version === 2) return [{ name: "io.weight", value: `default ${ioWeightOfBlkio(blkioWeight)}` }];
+    given: ({ blockIO }) => blockIO?.weight !== undefined,
+    settings: ({ blockIO: { weight = 500 } = {} }, { version, mountPoint }, host) => {
+      if (version === 2) return [{ name: "io.weight", value: `default ${ioWeightOfBlkio(weight)}` }];
       // The root's file is named after the scheduler that takes it.
       const bfq = host.kind(`${mountPoint}/blkio.bfq.weight`) !== undefined;
-      return [{ name: bfq ? "blkio.bfq.weight" : "blkio.weight", value: String(blkioWeight) }];
+      return [{ name: bfq ? "blkio.bfq.weight" : "blkio.weight", value: String(weight) }];
     },
     reason: () => "its part of the disks while others want them too",
   },
   {
     controller: "cpu",
-    given: ({ cpuQuota }) => cpuQuota !== undefined && cpuQuota > 0,
-    settings: ({ cpuQuota, cpuPeriod = PERIOD }, { version }) =>
+    given: ({ cpu }) => cpu?.quota !== undefined && cpu.quota > 0,
+    settings: ({ cpu: { quota, period = PERIOD } = {} }, { version }) =>
       version === 2
-        ? [{ name: "cpu.max", value: `${cpuQuota} ${cpuPeriod}` }]
+        ? [{ name: "cpu.max", value: `${quota} ${period}` }]
         : [
-            { name: "cpu.cfs_period_us", value: String(cpuPeriod) },
-            { name: "cpu.cfs_quota_us", value: String(cpuQuota) },
+            { name: "cpu.cfs_period_us", value: String(period) },
+            { name: "cpu.cfs_quota_us", value: String(quota) },
           ],
-    reason: ({ cpuQuota, cpuPeriod = PERIOD }) =>
-      `may run for ${cpuQuota} of every ${cpuPeriod} microseconds, all processors together`,
+    reason: ({ cpu: { quota, period = PERIOD } = {} }) =>
+      `may run for ${quota} of every ${period} microseconds, all processors together`,
   },
   {
     controller: "cpu",
-    given: ({ cpuShares }) => Boolean(cpuShares),
-    settings: ({ cpuShares = 0 }, { version }) => [
+    given: ({ cpu }) => Boolean(cpu?.shares),
+    settings: ({ cpu: { shares = 0 } = {} }, { version }) => [
       version === 2
-        ? { name: "cpu.weight", value: String(weightOfShares(cpuShares)) }
-        : { name: "cpu.shares", value: String(cpuShares) },
+        ? { name: "cpu.weight", value: String(weightOfShares(shares)) }
+        : { name: "cpu.shares", value: String(shares) },
     ],
     reason: () => "its part of the processors while others want them too",
   },
   {
     controller: "memory",
-    given: ({ memory }) => memory !== undefined && memory > 0,
-    settings: ({ memory = 0, swap = memory }, { version, mountPoint }, host) => {
+    given: ({ memory }) => memory?.limit !== undefined && memory.limit > 0,
+    settings: ({ memory }, { version, mountPoint }, host) => {
+      const limit = memory?.limit ?? 0;
+      const both = memory?.swap ?? 2 * limit;
       if (version === 2)
         return [
-          { name: "memory.max", value: String(memory) },
-          { name: "memory.swap.max", value: swap < 0 ? "max" : String(swap), optional: true },
+          { name: "memory.max", value: String(limit) },
+          { name: "memory.swap.max", value: both < 0 ? "max" : String(both - limit), optional: true },
         ];
       // Swap is accounted for where the root has the file. It counts memory and swap together.
       const memsw = "memory.memsw.limit_in_bytes";
-      const both = swap < 0 ? -1 : memory + swap;
       return [
-        { name: "memory.limit_in_bytes", value: String(memory) },
+        { name: "memory.limit_in_bytes", value: String(limit) },
         ...(host.kind(`${mountPoint}/${memsw}`) ? [{ name: memsw, value: String(both) }] : []),
       ];
     },
@@ -264,8 +277,10 @@ const parts: readonly Part[] = [
   },
   {
     controller: "pids",
-    given: ({ pids }) => pids !== undefined,
-    settings: ({ pids = 0 }) => [{ name: "pids.max", value: pids > 0 ? String(pids) : "max" }],
+    given: ({ pids }) => pids?.limit !== undefined,
+    settings: ({ pids: { limit = 0 } = {} }) => [
+      { name: "pids.max", value: limit > 0 ? String(limit) : "max" },
+    ],
     reason: () => "no more processes and threads than this, so a fork bomb stays inside",
   },
 ];

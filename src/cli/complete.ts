@@ -6,7 +6,9 @@ import { SIG } from "../abi/flags.ts";
 import { settings } from "../cgroups/settings.ts";
 import { allControllers, locate, readHierarchies } from "../cgroups/hierarchies.ts";
 import { treeOf } from "../cgroups/tree.ts";
-import { STATE } from "../containers/record.ts";
+import { keptPath } from "../containers/kept-files.ts";
+import { isId, namesIn } from "../containers/record.ts";
+import { ownStatePath } from "../containers/state-path.ts";
 import type { Host } from "../host/host.ts";
 import { kinds } from "../namespaces/kinds.ts";
 import { findShort, longName, namesOf } from "./getopt.ts";
@@ -201,6 +203,8 @@ const operandsOf = (
   const isFirst = operands.length === 0;
   if (name === "run") return isFirst ? { ...named(images()), besides: "programs" } : besides("files");
   if (name === "help" || name === "man") return isFirst ? named(Object.keys(commands)) : none;
+  if (usage.includes("<container>"))
+    return isFirst || usage.includes("<container>...") ? named(containerWords(host)) : besides("files");
   if (usage.includes("<program>")) return besides(isFirst ? "programs" : "files");
   if (/<pid>/.test(usage)) {
     const groups = usage.includes("<controllers>:<path>") ? groupSpecs(host, current) : [];
@@ -247,5 +251,15 @@ const groupNames = (host: Host): string[] => [
   ...new Set(readHierarchies(host).flatMap(({ mountPoint }) => groupsBelow(host, mountPoint))),
 ];
 
-const containersOf = (host: Host): string[] =>
-  (host.list(STATE) ?? []).filter((name) => /^[0-9a-f]{12}$/.test(name));
+/** The names in a directory of the records'. */
+const recorded = (host: Host, directory: (state: string) => string): string[] => {
+  const state = ownStatePath(host);
+  return state === undefined ? [] : (host.list(directory(state)) ?? []);
+};
+
+const containersOf = (host: Host): string[] => recorded(host, (state) => state).filter(isId);
+
+/** Names and ids, of those that have ended as well. */
+const containerWords = (host: Host): string[] => [
+  ...new Set([...recorded(host, namesIn), ...containersOf(host), ...(host.list(keptPath(host)) ?? [])]),
+];

@@ -56,7 +56,7 @@ const candidates = async (words: readonly string[], host: Host): Promise<string>
 /** As they are typed. A store that cannot be read has none: there is nobody to tell. */
 const imageNames = async (host: Host): Promise<() => string[]> => {
   const { readIndex } = await import("../images/store.ts");
-  const { storePath } = await import("../images/store-path.ts");
+  const { storePath } = await import("../host/store-path.ts");
   const { familiarName, parseReference } = await import("../images/reference.ts");
   return () => {
     try {

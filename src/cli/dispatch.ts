@@ -5,10 +5,11 @@ import { mirroredTools } from "../commands/mirrored.ts";
 import { print } from "../commands/output.ts";
 import { liveHost } from "../host/live.ts";
 import { writeAll } from "../sys/linux.ts";
+import type { Command } from "../commands/command.ts";
 import { type Failed, report } from "./failure.ts";
 import { parse } from "./getopt.ts";
 import { ownOptions, standardKeys, standardOptions } from "./standard.ts";
-import { findCommand } from "./table.ts";
+import { findCommand, unknownSubcommand } from "./table.ts";
 import { version } from "./version.ts";
 
 /** Runs what the words say; the exit status, undefined for what goes on by itself. `program` is argv[0], which a link to nsk makes the name of a command. */
@@ -16,6 +17,8 @@ export const dispatch = (program: string, words: readonly string[]): Promise<num
   const called = program.slice(program.lastIndexOf("/") + 1);
   // Only the names that install-links makes: a binary that somebody renamed to `run` is still all of nsk.
   if ((mirroredTools as readonly string[]).includes(called)) return runCommand(called, words);
+  // Engines call a runtime by the name of a file, and give it no words before its own.
+  if (called === "nsk-oci") return runCommand("oci", words);
   // As a rule there are no options of nsk's own, and nothing to be parsed before the command is known.
   const [first] = words;
   const isOption = first === undefined || first.startsWith("-");
@@ -50,20 +53,45 @@ const said = (text: string): number => {
 };
 
 const runCommand = async (name: string, words: readonly string[]): Promise<number | undefined> => {
-  let failed: Failed = { name: "nsk", status: 1 };
+  const failed: Failed = { name: "nsk", status: 1 };
   try {
-    const command = await findCommand(name).load();
-    failed = { name: `nsk ${name}`, status: command.failure };
-    const table = command.definition.args;
-    const { options, operands, dashed } = parse({ ...table, ...standardOptions(table) }, words, {
-      name: failed.name,
-      permute: command.permute,
-      endAt: standardKeys,
-    });
-    if (options.help) return said((await import("./help.ts")).helpText(command));
-    if (options.version) return said(`${name} from nsk ${version}\n`);
-    return await command.run({ options, operands, dashed, host: liveHost(), name: failed.name });
+    return await runLoaded(name, await findCommand(name).load(), words, failed);
   } catch (error) {
     return report(error, failed);
   }
+};
+
+/** `failed` becomes this command's. */
+const runLoaded = async (
+  name: string,
+  command: Command,
+  words: readonly string[],
+  failed: { -readonly [K in keyof Failed]: Failed[K] },
+  above?: Readonly<Record<string, unknown>>,
+): Promise<number | undefined> => {
+  failed.name = `nsk ${name}`;
+  failed.status = command.failure;
+  const table = command.definition.args;
+  const { options, operands, dashed } = parse({ ...table, ...standardOptions(table) }, words, {
+    name: failed.name,
+    permute: command.permute,
+    endAt: standardKeys,
+  });
+  if (options.help) return said((await import("./help.ts")).helpText(command));
+  if (options.version) return said(`${name} from nsk ${version}\n`);
+  const { subcommands } = command;
+  if (subcommands && operands.length) {
+    const [word, ...rest] = operands as [string, ...string[]];
+    const load = Object.hasOwn(subcommands, word) ? subcommands[word] : undefined;
+    if (!load) throw unknownSubcommand(name, word, subcommands);
+    return runLoaded(`${name} ${word}`, await load(), rest, failed, options);
+  }
+  return command.run({
+    options,
+    operands,
+    dashed,
+    host: liveHost(),
+    name: failed.name,
+    ...(above && { above }),
+  });
 };

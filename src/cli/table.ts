@@ -43,13 +43,22 @@ export const commands: Readonly<Record<string, Entry>> = {
   lscgroup: { group: "Control groups", load: async () => (await import("../commands/lscgroup.ts")).lscgroup },
   lssubsys: { group: "Control groups", load: async () => (await import("../commands/lssubsys.ts")).lssubsys },
   run: { group: "Containers", load: async () => (await import("../commands/run.ts")).run },
+  exec: { group: "Containers", load: async () => (await import("../commands/exec.ts")).exec },
+  logs: { group: "Containers", load: async () => (await import("../commands/logs.ts")).logs },
   stop: { group: "Containers", load: async () => (await import("../commands/stop.ts")).stop },
   kill: { group: "Containers", load: async () => (await import("../commands/stop.ts")).kill },
+  wait: { group: "Containers", load: async () => (await import("../commands/wait.ts")).wait },
+  rm: { group: "Containers", load: async () => (await import("../commands/rm.ts")).rm },
+  inspect: { group: "Containers", load: async () => (await import("../commands/inspect.ts")).inspect },
+  stats: { group: "Containers", load: async () => (await import("../commands/stats.ts")).stats },
+  oci: { group: "Containers", load: async () => (await import("../commands/oci/oci.ts")).oci },
   pull: { group: "Images", load: async () => (await import("../commands/pull.ts")).pull },
   push: { group: "Images", load: async () => (await import("../commands/push.ts")).push },
   images: { group: "Images", load: async () => (await import("../commands/images.ts")).images },
   rmi: { group: "Images", load: async () => (await import("../commands/rmi.ts")).rmi },
   import: { group: "Images", load: async () => (await import("../commands/import.ts")).importCommand },
+  login: { group: "Images", load: async () => (await import("../commands/login.ts")).login },
+  logout: { group: "Images", load: async () => (await import("../commands/login.ts")).logout },
   script: { group: "Scripts", load: async () => (await import("../commands/script.ts")).script },
   eval: { group: "Scripts", load: async () => (await import("../commands/eval.ts")).evaluate },
   types: { group: "Scripts", load: async () => (await import("../commands/types.ts")).types },
@@ -69,4 +78,11 @@ export const findCommand = (name: string): Entry => {
   const near = nearest(name, Object.keys(commands));
   const hint = near.length ? `did you mean ${near.join(" or ")}?` : "try 'nsk --help'";
   throw new UsageError(`'${name}' is not a command of nsk`, hint);
+};
+
+/** The error for a subcommand that is none, which names the nearest. */
+export const unknownSubcommand = (name: string, word: string, known: object): UsageError => {
+  const near = nearest(word, Object.keys(known));
+  const hint = near.length ? `did you mean ${near.join(" or ")}?` : `try 'nsk ${name} --help'`;
+  return new UsageError(`'${word}' is not a command of nsk ${name}`, hint);
 };

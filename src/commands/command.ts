@@ -46,6 +46,8 @@ export interface Request<T> {
   readonly host: Host;
   /** What errors begin with: `nsk cgset`. */
   readonly name: string;
+  /** The options before a subcommand's name, by that command's table. */
+  readonly above?: Readonly<Record<string, unknown>>;
 }
 
 /** A command. Generic in its own table, so that a planner sees the types of its options. */
@@ -56,6 +58,8 @@ export interface Command<T extends OptionTable = OptionTable> {
   readonly permute?: boolean;
   /** What the usage line shows behind the name, e.g. `[options] [<program> [<argument>...]]`. */
   readonly usage: string;
+  /** Commands of its own, named by its first operand; it is not run itself then. */
+  readonly subcommands?: Readonly<Record<string, () => Promise<Command<any>>>>;
   /** The exit status of bad usage and of a failure that has none of its own. */
   readonly failure: number;
   /**

@@ -6,6 +6,7 @@ import { knownControllers, modeOf, readHierarchies } from "../cgroups/hierarchie
 import { mayAdminister } from "../containers/privileges.ts";
 import { users } from "../host/accounts.ts";
 import type { Host } from "../host/host.ts";
+import { findProgram } from "../namespaces/helper.ts";
 import { type Kind, kinds } from "../namespaces/kinds.ts";
 import { userNamespacesForbidden } from "../namespaces/refusals.ts";
 
@@ -45,6 +46,7 @@ export const diagnose = (host: Host, trials: Trials): Finding[] => [
   ...Object.entries(trials.namespaces).map(([kind, trial]) => namespace(kind as Kind, trial)),
   plainUsers(host),
   ...subordinateIds(host),
+  networkPrograms(host),
   ...groups(host, trials.group),
   overlay(host, trials.overlay),
   seccomp(host),
@@ -63,7 +65,7 @@ const privileges = (host: Host): Finding => {
     return {
       id,
       severity: "note",
-      reason: `user ${host.euid}: namespaces begin with a user namespace, control groups need delegation, run needs root`,
+      reason: `user ${host.euid}: namespaces begin with a user namespace, control groups need delegation`,
       mend: "sudo nsk doctor tells what root can do",
     };
   return mayAdminister(host)
@@ -132,7 +134,7 @@ const subordinateIds = (host: Host): Finding[] => {
       : {
           id: "subid.ranges",
           severity: host.euid === 0 ? "note" : "warning",
-          reason: `${missing.join(" and ")} ${missing.length > 1 ? "have" : "has"} no range ${host.euid === 0 ? "for anybody" : `for ${name}`}: --map-auto and --map-users map nothing for plain users`,
+          reason: `${missing.join(" and ")} ${missing.length > 1 ? "have" : "has"} no range ${host.euid === 0 ? "for anybody" : `for ${name}`}: --map-auto and --map-users map nothing for plain users, and their containers have one id`,
           mend: `usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${host.euid === 0 ? "USER" : name}`,
         };
   const helpers = ["newuidmap", "newgidmap"].map((program): Finding => {
@@ -158,6 +160,23 @@ const subordinateIds = (host: Host): Finding[] => {
         };
   });
   return [ranges, ...helpers];
+};
+
+/** What `run --network` starts for plain users. */
+const networkPrograms = (host: Host): Finding => {
+  const id = "network.programs";
+  const there = ["pasta", "slirp4netns"].filter(
+    (program) => host.kind(findProgram(host, program)) === "file",
+  );
+  return there.length
+    ? ok(id, `${there.join(" and ")}: a way to the network for plain users' containers`)
+    : {
+        id,
+        severity: "note",
+        reason:
+          "neither pasta nor slirp4netns is there: plain users' containers have loopback or the host's network",
+        mend: "apt install passt",
+      };
 };
 
 /** Controllers that nsk has flags or settings for. */

@@ -4,7 +4,7 @@ import { UsageError } from "../abi/errors.ts";
 import { columnsOf, type Image, listImages } from "../images/images.ts";
 import { platformText } from "../images/platform.ts";
 import { familiarRepository, parseReference } from "../images/reference.ts";
-import { storePath } from "../images/store-path.ts";
+import { storePath } from "../host/store-path.ts";
 import { command } from "./command.ts";
 import { columns, humanAge, humanSize } from "./human.ts";
 import { print } from "./output.ts";

@@ -56,6 +56,7 @@ export const importCommand = command({
     if (wanted?.digest !== undefined) throw new UsageError(`'${given}': a digest is nobody's choice`);
     const config = parseChanges(options.change);
     const platform = platformOf(options.platform, host);
+    if (host.euid !== 0) (await import("./with-owners.ts")).becomeWithOwners(name, host);
     const store = openStore(host);
     const { root, images = [] } = await openLocal(store, path, host, platform);
     if (wanted && images.length > 1)
@@ -66,7 +67,7 @@ export const importCommand = command({
     if (options.change.length && root === undefined)
       throw new UsageError(`--change is for the tar of a root, and ${path} has a config of its own`);
     const progress = openProgress(host, options.quiet);
-    const powers = powersOf(host.euid);
+    const powers = powersOf(host);
     const made: { name: string | null; id: string; digest: string }[] = [];
     const add = (full: string | undefined, image: Imported): void => {
       tellLeftOut(name, image);

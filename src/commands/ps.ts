@@ -18,7 +18,8 @@ const options = {
   all: {
     type: "boolean",
     alias: "a",
-    description: "list nsk's own containers, as docker does; those that have ended are gone",
+    description:
+      "list nsk's own containers, as docker does: those that run, and those of run -d that have ended",
   },
   every: {
     type: "boolean",

@@ -26,6 +26,7 @@ export const pull = command({
     if (text === undefined || more !== undefined)
       throw new UsageError("one image's name is needed", `try '${name} --help'`);
     const reference = withDefaultTag(parseReference(text.replace(/^docker:\/\//, "")));
+    if (host.euid !== 0) (await import("./with-owners.ts")).becomeWithOwners(name, host);
     const isTalking = !options.quiet && host.isTerminal(2);
     const image = await fetchImage(reference, options, host);
     tellLeftOut(name, image);

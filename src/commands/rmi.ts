@@ -23,8 +23,9 @@ export const rmi = command({
   usage: "[options] <image>...",
   permute: true,
   failure: 1,
-  run: ({ options, operands, host, name }) => {
+  run: async ({ options, operands, host, name }) => {
     if (operands.length === 0) throw new UsageError("no image given", `try '${name} --help'`);
+    if (host.euid !== 0) (await import("./with-owners.ts")).becomeWithOwners(name, host);
     const store = openStore(host);
     const [untagged, deleted]: [string[], string[]] = [[], []];
     let failed: HostError | UsageError | undefined;

@@ -4,8 +4,8 @@
 import { UsageError } from "../abi/errors.ts";
 import type { Host } from "../host/host.ts";
 import { findImage, hasImage, readInLayers, usable, type Usable } from "../images/images.ts";
+import { storePath } from "../host/store-path.ts";
 import { referenceOr } from "../images/reference.ts";
-import { storePath } from "../images/store-path.ts";
 import { programCandidates } from "../plan/program.ts";
 import { bareName, isFile, isOnlyImage } from "./image-words.ts";
 

@@ -5,21 +5,25 @@ import { parseSignal } from "../abi/flags.ts";
 import { assemblePrepared } from "../backends/launcher/prepared.ts" with { type: "macro" };
 import { removeLeftovers } from "../backends/leftovers.ts";
 import { planLimits } from "../cgroups/limits.ts";
-import { type Config, hasNamespace, type OwnFile } from "../containers/config.ts";
+import { type Config, hasNamespace, hasNewNamespace, type OwnFile } from "../containers/config.ts";
 import { wholeNumber } from "../containers/docker-limits.ts";
 import { ownFiles } from "../containers/docker-files.ts";
-import { configFromFlags, parseRootfs } from "../containers/docker.ts";
+import { configFromFlags, type Joined, parseRootfs } from "../containers/docker.ts";
 import type { Container } from "../containers/container.ts";
+import { keptPath } from "../containers/kept-files.ts";
 import { planContainer } from "../containers/plan.ts";
 import { mayAdminister } from "../containers/privileges.ts";
-import { checkName, type Details, STATE } from "../containers/record.ts";
+import { checkName, type Details } from "../containers/record.ts";
+import { ownStatePath, statePath } from "../containers/state-path.ts";
 import { parseSecurity, type Security, seccompProgram, withoutNodes } from "../containers/security.ts";
+import type { UserNetwork } from "../containers/user-network.ts";
 import type { Host } from "../host/host.ts";
 import { randomBytes } from "../sys/random.ts";
-import { writeAll } from "../sys/linux.ts";
-import { storePath } from "../images/store-path.ts";
+import { storePath } from "../host/store-path.ts";
+import type { Step } from "../plan/plan.ts";
 import { programCandidates } from "../plan/program.ts";
 import { carryOut, explainOption } from "./carry-out.ts";
+import { wantsTerminal } from "./terminal.ts";
 import { command, type OptionTable, type Values } from "./command.ts";
 
 const NO_PORTS = "the container has no network of its own but loopback, so there is no port to publish";
@@ -30,7 +34,6 @@ const refused = {
   publishAll: ["--publish-all", NO_PORTS],
   restart: ["--restart", "nobody watches over a container but the nsk that waits for it"],
   healthCmd: ["--health-cmd", "there are no health checks"],
-  pid: ["--pid", "a container has process ids of its own"],
 } as const;
 
 const refusedOptions = {
@@ -44,7 +47,6 @@ const refusedOptions = {
   publishAll: { type: "boolean", alias: "P", description: "refused: no ports" },
   restart: { type: "string", valueHint: "policy", description: "refused: nothing is started again" },
   healthCmd: { type: "string", valueHint: "command", description: "refused: no health checks" },
-  pid: { type: "string", valueHint: "mode", description: "refused: its process ids are its own" },
 } as const satisfies OptionTable;
 
 const refuse = (values: Values<typeof options>): void => {
@@ -175,24 +177,35 @@ const options = {
     valueHint: "/dev/SRC[:/dev/DST][:rwm]",
     description: "a device of the host's",
   },
+  detach: {
+    type: "boolean",
+    alias: "d",
+    description: "start it in the background, print its id, and keep what it prints for nsk logs",
+  },
   interactive: { type: "boolean", alias: "i", description: "keep standard input" },
   tty: { type: "boolean", alias: "t", description: "give it a terminal of its own" },
   network: {
     type: "string",
     alias: "net",
-    valueHint: "none|host",
-    description: "loopback only (the default), or the host's",
+    valueHint: "none|host|container:NAME|pasta|slirp4netns",
+    description:
+      "loopback only (the default), the host's, another container's, or one that a program of that name provides",
   },
   ipc: {
     type: "string",
-    valueHint: "private|none|host",
-    description: "System V IPC, message queues and /dev/shm",
+    valueHint: "private|shareable|none|host|container:NAME",
+    description: "System V IPC, message queues and /dev/shm: its own, or those of one that is shareable",
   },
-  uts: { type: "string", valueHint: "private|host", description: "the host name" },
+  pid: {
+    type: "string",
+    valueHint: "private|host|container:NAME",
+    description: "process ids: its own, the host's, or another container's",
+  },
+  uts: { type: "string", valueHint: "private|host|container:NAME", description: "the host name" },
   userns: {
     type: "string",
-    valueHint: "host",
-    description: "accepted for docker's sake: ids inside are the host's",
+    valueHint: "host|keep-id[:uid=N,gid=N]",
+    description: "a plain user's: root inside is the user, or (keep-id) her id is hers inside, too",
   },
   addHost: {
     type: "string",
@@ -239,6 +252,7 @@ const options = {
     description: "what nsk stop asks it to end with (SIGTERM)",
   },
   stopTimeout: { type: "string", valueHint: "seconds", description: "how long it has then (10)" },
+  timeout: { type: "string", valueHint: "seconds", description: "kill it after that time" },
   cidfile: { type: "string", valueHint: "file", description: "write the container's id to a new file" },
   capAdd: {
     type: "string",
@@ -257,7 +271,10 @@ const options = {
     valueHint: "option",
     description: "no-new-privileges, seccomp=FILE, seccomp=unconfined, systempaths=unconfined",
   },
-  rm: { type: "boolean", description: "accepted for docker's sake: nothing is ever left" },
+  rm: {
+    type: "boolean",
+    description: "with -d: keep nothing of it when it has ended (without -d nothing is ever left)",
+  },
   ...refusedOptions,
   ...explainOption,
 } as const;
@@ -282,13 +299,13 @@ export const run = command({
       : await containerFromOptions(options, operands, host, newId(), name);
     const plan = planContainer(name, container, host);
     if (options.explain === undefined) {
-      if (host.euid !== 0)
-        throw new HostError(
-          `needs root: user ${host.euid} may not make these namespaces and mounts`,
-          "sudo nsk run …",
-        );
-      refuseWithoutPrivilege(host);
-      removeLeftovers(STATE);
+      if (host.euid === 0) refuseWithoutPrivilege(host);
+      const state = ownStatePath(host);
+      if (state !== undefined) removeLeftovers(state, keptPath(host));
+      if (options.name !== undefined) {
+        const { refuseKeptName } = await import("../backends/containers.ts");
+        refuseKeptName(options.name, host);
+      }
     }
     return carryOut(plan, options, host, prepared);
   },
@@ -302,6 +319,18 @@ const refuseWithoutPrivilege = (host: Host): void => {
     "run it outside; containers of docker's and podman's get it by --privileged",
   );
 };
+
+/** Loaded only where something is to be shared with another container, which is not what most want. */
+const sharedBy = async (values: Values<typeof options>, host: Host): Promise<Shared> =>
+  sharesWith(values) ? (await import("./run-shared.ts")).shareWith(values, host) : {};
+
+interface Shared {
+  readonly joined?: Joined;
+  readonly joins?: readonly Step[];
+}
+
+const sharesWith = ({ pid, uts, ipc, network }: Values<typeof options>): boolean =>
+  [pid, uts, ipc, network].some((value) => value?.startsWith("container:"));
 
 const newId = (): string => randomBytes(6).toHex();
 
@@ -320,10 +349,11 @@ export const containerFromOptions = async (
   const kind = host.kind(path);
   if (kind !== "directory")
     throw new HostError(`--rootfs ${path}: ${kind === undefined ? "no such directory" : "not a directory"}`);
-  const tty = wantsTerminal(values, host, name);
+  const tty = wantsTerminal({ ...values, interactive: values.interactive && !values.detach }, host, name);
   const security = parseSecurity(values);
-  const config = configFromFlags({ ...values, tty }, security, args, id, host);
-  return containerOf(values, config, security, overlay ? [path] : [], id, host);
+  const shared = await sharedBy(values, host);
+  const config = configFromFlags({ ...values, ...shared, tty }, security, args, id, host);
+  return containerOf({ ...values, ...shared }, config, security, overlay ? [path] : [], id, host, name);
 };
 
 /**
@@ -361,46 +391,115 @@ const containerFromWords = async (
     { ...image, run },
     choice.operands,
   );
-  const tty = wantsTerminal(values, host, name);
+  const tty = wantsTerminal({ ...values, interactive: values.interactive && !values.detach }, host, name);
   const security = parseSecurity(values);
-  const config = configFromFlags({ ...flags, tty }, security, args, id, imageHost(host, image));
-  return containerOf(values, config, security, image.layers, id, host);
+  const shared = await sharedBy(values, host);
+  const config = configFromFlags({ ...flags, ...shared, tty }, security, args, id, imageHost(host, image));
+  const named = { ...values, ...shared, image: values.image ?? operands[0] };
+  return containerOf(named, config, security, image.layers, id, host, name);
 };
 
 const containerOf = async (
-  values: Values<typeof options>,
+  values: Values<typeof options> & Shared,
   config: Config,
   security: Security,
   lower: readonly string[],
   id: string,
   host: Host,
+  name: string,
 ): Promise<Container> => {
-  const limits = planLimits(host, id, config.linux.resources);
-  return {
+  const network = /^(?:pasta|slirp4netns)/.test(values.network ?? "")
+    ? (await import("../containers/user-network.ts")).planUserNetwork(
+        values.network!,
+        `${statePath(host)}/${id}.pid`,
+        host,
+      )
+    : undefined;
+  const filter = await seccompProgram(security, host);
+  const container = {
     id,
-    details: detailsFrom(values, config.process.args),
-    config: limits.filtersDevices || values.privileged ? config : withoutNodes(config, values),
+    state: statePath(host),
+    config,
     lower,
     input: values.interactive,
-    files: filesFor(values, config, lower.length > 0, host),
+    files: filesFor(values, config, lower.length > 0, host, network?.resolver),
     init: values.init,
     cidfile: values.cidfile,
-    filter: await seccompProgram(security, host),
-    limits,
+    filter,
+    typing: await typingOf(values, config),
+    joins: values.joins,
+    timeout: wholeNumber("--timeout", values.timeout, 0) || undefined,
+    background: values.detach
+      ? (await import("../containers/background.ts")).inBackground(`${keptPath(host)}/${id}`)
+      : undefined,
   };
+  const held =
+    host.euid === 0
+      ? asRoot(container, values, network, host)
+      : await (await import("./run-rootless.ts")).asPlainUser(container, values, network, host, name);
+  if (!hasNewNamespace(config.linux, "pid") && held.limits.groups.length === 0)
+    throw new HostError(
+      `--pid ${values.pid}: without control groups nobody could tell which processes are the container's`,
+      "nsk doctor says what is in their way",
+    );
+  return { ...held, details: detailsFrom(values, held.config, filter) };
+};
+
+/** A privileged container has the machine's own terminals anyway. */
+const typingOf = async (
+  { privileged }: Values<typeof options>,
+  { process }: Config,
+): Promise<Uint8Array | undefined> => {
+  const { bounding } = process.capabilities;
+  if (privileged || !bounding.includes("CAP_SYS_ADMIN")) return undefined;
+  const { typingFilter } = await import("../containers/seccomp/typing.ts");
+  return typingFilter(bounding, process.terminal);
+};
+
+type Undecided = Omit<Container, "limits" | "users" | "details">;
+
+const asRoot = (
+  container: Undecided,
+  values: Values<typeof options>,
+  network: UserNetwork | undefined,
+  host: Host,
+): Undecided & Pick<Container, "limits"> => {
+  if (network)
+    throw new HostError(
+      `--network ${values.network}: that is for containers in a user namespace, which root's are not`,
+      "--network host shares the machine's",
+    );
+  const { id, config } = container;
+  const { resources } = config.linux;
+  const limits = planLimits(host, id, values.detach ? { ...resources, counted: true } : resources);
+  const mayMakeNodes = limits.filtersDevices || values.privileged;
+  return { ...container, config: mayMakeNodes ? config : withoutNodes(config, values), limits };
 };
 
 /** What others are told of it. The name stands first: removeLeftovers looks for it there. */
-const detailsFrom = (values: Values<typeof options>, command: readonly string[]): Details => {
-  const { name, label, stopSignal, stopTimeout } = values;
+const detailsFrom = (
+  values: Values<typeof options>,
+  config: Config,
+  filter: Uint8Array | undefined,
+): Details => {
+  const { name, label, stopSignal, stopTimeout, image, detach, rm, interactive, ipc, privileged } = values;
   const signal = stopSignal === undefined ? undefined : parseSignal(stopSignal);
   if (stopSignal !== undefined && signal === undefined) throw new UsageError(`invalid signal: ${stopSignal}`);
   return {
     name: name === undefined ? undefined : checkName(name),
-    command,
+    image,
+    command: config.process.args,
     labels: label.length ? Object.fromEntries(label.map(parseLabel)) : undefined,
     stopSignal: signal,
     stopTimeout: wholeNumber("--stop-timeout", stopTimeout, -1),
+    created: new Date().toISOString(),
+    detached: detach,
+    autoRemove: rm,
+    ipc,
+    privileged,
+    interactive,
+    config,
+    filter: filter?.toBase64(),
   };
 };
 
@@ -415,8 +514,9 @@ const filesFor = (
   { hostname, linux }: Config,
   isThrownAway: boolean,
   host: Host,
+  resolver: string | undefined,
 ): readonly OwnFile[] => {
-  if (isThrownAway) return ownFiles(values, hostname, !hasNamespace(linux, "network"), host);
+  if (isThrownAway) return ownFiles(values, hostname ?? "", !hasNamespace(linux, "network"), host, resolver);
   const { addHost, dns, dnsSearch, dnsOption } = values;
   if (addHost.length || dns.length || dnsSearch.length || dnsOption.length)
     throw new UsageError(
@@ -424,10 +524,4 @@ const filesFor = (
       "--rootfs DIR:O leaves them alone",
     );
   return [];
-};
-
-const wantsTerminal = (values: Values<typeof options>, host: Host, name: string): boolean => {
-  if (!values.tty || !values.interactive || host.isTerminal(0)) return values.tty;
-  writeAll(2, `${name}: standard input is no terminal: going on without -t\n`);
-  return false;
 };

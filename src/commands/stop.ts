@@ -1,14 +1,11 @@
 // nsk stop and nsk kill: an end for containers, asked for or not.
 
-import { StepError, UsageError } from "../abi/errors.ts";
+import { HostError, StepError, UsageError } from "../abi/errors.ts";
 import { parseSignal, SIG } from "../abi/flags.ts";
-import { awaitEnd, holdContainer, runningContainers, signalContainer } from "../backends/containers.ts";
+import { awaitEnd, awaitSupervisor, holdRecord, signalContainer } from "../backends/containers.ts";
 import { wholeNumber } from "../containers/docker-limits.ts";
-import { findRunning, type Running } from "../containers/record.ts";
-import type { Host } from "../host/host.ts";
-import { close } from "../sys/linux.ts";
 import { command } from "./command.ts";
-import { print } from "./output.ts";
+import { forEach } from "./containers.ts";
 
 /** docker's. */
 const SECONDS = 10;
@@ -18,25 +15,6 @@ const signalOption = (text: string | undefined): number | undefined => {
   const signal = parseSignal(text);
   if (signal === undefined) throw new UsageError(`invalid signal: ${text}`);
   return signal;
-};
-
-/** All are looked up before anything happens to one of them. */
-const forEach = (
-  operands: readonly string[],
-  host: Host,
-  what: (it: Running, process: number) => void,
-): number => {
-  if (operands.length === 0) throw new UsageError("no container given", "nsk ps -a lists them");
-  const all = runningContainers(host);
-  for (const [it, word] of operands.map((word) => [findRunning(all, word), word] as const)) {
-    const process = holdContainer(it, host);
-    if (process !== undefined) {
-      what(it, process);
-      close(process);
-    }
-    print(`${word}\n`);
-  }
-  return 0;
 };
 
 export const stop = command({
@@ -66,13 +44,22 @@ export const stop = command({
   run: ({ options, operands, host }) => {
     const signal = signalOption(options.signal);
     const seconds = wholeNumber("--timeout", options.timeout, -1);
-    return forEach(operands, host, (it, process) => {
-      signalContainer(process, signal ?? it.stopSignal ?? SIG.SIGTERM);
-      const patience = seconds ?? it.stopTimeout ?? SECONDS;
-      if (awaitEnd(process, patience < 0 ? -1 : 1000 * patience)) return;
-      signalContainer(process, SIG.SIGKILL);
-      if (!awaitEnd(process, 1000 * SECONDS)) throw new StepError(`stop ${it.id}`, 62); // ETIME
-    });
+    return forEach(
+      operands,
+      host,
+      (it, process) => {
+        const record = it.detached ? holdRecord(it.id, host) : undefined;
+        signalContainer(process, signal ?? it.stopSignal ?? SIG.SIGTERM);
+        const patience = seconds ?? it.stopTimeout ?? SECONDS;
+        if (!awaitEnd(process, patience < 0 ? -1 : 1000 * patience)) {
+          signalContainer(process, SIG.SIGKILL);
+          if (!awaitEnd(process, 1000 * SECONDS)) throw new StepError(`stop ${it.id}`, 62); // ETIME
+        }
+        // So that who stops it finds it stopped.
+        if (record !== undefined) awaitSupervisor(record);
+      },
+      () => {}, // as docker: what was asked for is the case
+    );
   },
 });
 
@@ -88,6 +75,13 @@ export const kill = command({
   failure: 1,
   run: ({ options, operands, host }) => {
     const signal = signalOption(options.signal) ?? SIG.SIGKILL;
-    return forEach(operands, host, (_, process) => signalContainer(process, signal));
+    return forEach(
+      operands,
+      host,
+      (_, process) => signalContainer(process, signal),
+      ({ id }) => {
+        throw new HostError(`cannot kill container ${id}: it is not running`);
+      },
+    );
   },
 });

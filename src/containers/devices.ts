@@ -9,14 +9,19 @@ import { DEVICE_LINKS } from "./defaults.ts";
 import { directories, parentOf, remountReadonly } from "./mounts.ts";
 
 export const deviceNodes = (devices: readonly Device[]): CallStep[] => [
-  ...devices.flatMap((device) => {
-    const parent = parentOf(device.path);
-    return parent === "/dev"
-      ? [steps.makeDevice(device)]
-      : [...directories(parent), steps.makeDevice(device)];
-  }),
+  ...devices.flatMap(deviceNode),
   ...DEVICE_LINKS.map(([link, target]) => steps.symlink(target, link)),
 ];
+
+const deviceNode = (device: Device): CallStep[] => {
+  const parent = parentOf(device.path);
+  const { uid = 0, gid = 0 } = device;
+  return [
+    ...(parent === "/dev" ? [] : directories(parent)),
+    steps.makeDevice(device),
+    ...(uid === 0 && gid === 0 ? [] : [steps.chown(device.path, uid, gid)]),
+  ];
+};
 
 /** What is not there on this kernel needs no protection. */
 export const protections = ({ readonlyPaths, maskedPaths }: Linux, host: Host): CallStep[] => {

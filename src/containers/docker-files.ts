@@ -20,18 +20,25 @@ ff02::1\tip6-allnodes
 ff02::2\tip6-allrouters
 `;
 
-/** /etc/hostname, /etc/hosts and /etc/resolv.conf. With the host's network, what the host says of it holds inside too. */
+/**
+ * /etc/hostname, /etc/hosts and /etc/resolv.conf. With the host's network, what the host says of it holds inside too;
+ * `resolver` stands for the host's name servers in a network of its own.
+ */
 export const ownFiles = (
   flags: FileFlags,
   hostname: string,
   hasHostNetwork: boolean,
   host: Host,
+  resolver?: string,
 ): OwnFile[] => {
   const hosts = hasHostNetwork ? (host.read("/etc/hosts") ?? HOSTS) : `${HOSTS}127.0.0.1\t${hostname}\n`;
   return [
     { path: "/etc/hostname", text: `${hostname}\n` },
     { path: "/etc/hosts", text: `${hosts}${flags.addHost.map(parseAddHost).join("")}` },
-    { path: "/etc/resolv.conf", text: resolvers(flags, host.read("/etc/resolv.conf") ?? "", hasHostNetwork) },
+    {
+      path: "/etc/resolv.conf",
+      text: resolvers(flags, host.read("/etc/resolv.conf") ?? "", hasHostNetwork, resolver),
+    },
   ];
 };
 
@@ -58,17 +65,20 @@ const resolvers = (
   { dns, dnsSearch, dnsOption }: FileFlags,
   text: string,
   hasHostNetwork: boolean,
+  resolver: string | undefined,
 ): string => {
   const bad = dns.find((address) => !isAddress(address));
   if (bad !== undefined) throw new UsageError(`invalid argument '${bad}' for --dns: an address`);
   const out: string[] = [];
   for (const line of text.split("\n")) {
     const [keyword = "", value = ""] = line.trim().split(/\s+/);
-    if (keyword === "nameserver" && (dns.length || (!hasHostNetwork && isLoopback(value)))) continue;
+    const isReplaced = dns.length > 0 || resolver !== undefined;
+    if (keyword === "nameserver" && (isReplaced || (!hasHostNetwork && isLoopback(value)))) continue;
     if ((keyword === "search" || keyword === "domain") && dnsSearch.length) continue;
     if (keyword === "options" && dnsOption.length) continue;
     if (keyword && !/^[#;]/.test(keyword)) out.push(line.trim());
   }
+  if (resolver !== undefined && dns.length === 0) out.push(`nameserver ${resolver}`);
   for (const address of dns) out.push(`nameserver ${address}`);
   // docker: a dot alone is no search at all
   if (dnsSearch.length && !dnsSearch.includes(".")) out.push(`search ${dnsSearch.join(" ")}`);

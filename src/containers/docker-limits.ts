@@ -3,7 +3,7 @@
 import { UsageError } from "../abi/errors.ts";
 import { RLIMIT } from "../abi/flags.ts";
 import type { DeviceRule } from "../cgroups/devices.ts";
-import type { Limits } from "../cgroups/limits.ts";
+import type { CpuResources, Resources } from "../cgroups/resources.ts";
 import type { Process } from "./config.ts";
 import { DEVICE_RULES } from "./defaults.ts";
 
@@ -28,17 +28,18 @@ const [SMALLEST, LARGEST] = [1_000, 1_000_000];
 const PERIOD = 100_000;
 
 /** `devices`: rules for devices of the container's own, behind docker's. */
-export const parseResources = (flags: LimitFlags, devices: readonly DeviceRule[]): Limits => {
-  const memory = flags.memory === undefined ? undefined : parseMemory("--memory", flags.memory) || undefined;
+export const parseResources = (flags: LimitFlags, devices: readonly DeviceRule[]): Resources => {
+  const limit = flags.memory === undefined ? undefined : parseMemory("--memory", flags.memory) || undefined;
   return {
-    ...parseProcessorTime(flags),
-    cpuShares: wholeNumber("--cpu-shares", flags.cpuShares, 0) || undefined,
-    cpus: parseCpuList("--cpuset-cpus", flags.cpusetCpus),
-    mems: parseCpuList("--cpuset-mems", flags.cpusetMems),
-    memory,
-    swap: parseSwap(flags.memorySwap, memory),
-    blkioWeight: parseBlkioWeight(flags.blkioWeight),
-    pids: unlimitedAsUndefined(wholeNumber("--pids-limit", flags.pidsLimit, -1)),
+    cpu: {
+      ...parseProcessorTime(flags),
+      shares: wholeNumber("--cpu-shares", flags.cpuShares, 0) || undefined,
+      cpus: parseCpuList("--cpuset-cpus", flags.cpusetCpus),
+      mems: parseCpuList("--cpuset-mems", flags.cpusetMems),
+    },
+    memory: { limit, swap: parseSwap(flags.memorySwap, limit) },
+    blockIO: { weight: parseBlkioWeight(flags.blkioWeight) },
+    pids: { limit: unlimitedAsUndefined(wholeNumber("--pids-limit", flags.pidsLimit, -1)) },
     devices: flags.privileged ? undefined : devices.length ? [...DEVICE_RULES, ...devices] : DEVICE_RULES,
   };
 };
@@ -48,7 +49,7 @@ const parseProcessorTime = ({
   cpus,
   cpuPeriod,
   cpuQuota,
-}: LimitFlags): Pick<Limits, "cpuQuota" | "cpuPeriod"> => {
+}: LimitFlags): Pick<CpuResources, "quota" | "period"> => {
   if (cpus === undefined && cpuPeriod === undefined && cpuQuota === undefined) return {};
   const period = wholeNumber("--cpu-period", cpuPeriod, 0) || undefined;
   if (period !== undefined && (period < SMALLEST || period > LARGEST))
@@ -61,7 +62,7 @@ const parseProcessorTime = ({
       throw new UsageError(
         `invalid argument '${cpuQuota}' for --cpu-quota: the smallest is ${SMALLEST} microseconds`,
       );
-    return quota === undefined ? {} : { cpuQuota: quota, cpuPeriod: period ?? PERIOD };
+    return quota === undefined ? {} : { quota, period: period ?? PERIOD };
   }
   if (cpuQuota !== undefined || cpuPeriod !== undefined)
     throw new UsageError(`--cpus stands for --cpu-quota and --cpu-period: give it, or those`);
@@ -70,10 +71,10 @@ const parseProcessorTime = ({
   if (quota === 0) return {};
   if (quota < SMALLEST)
     throw new UsageError(`invalid argument '${cpus}' for --cpus: the smallest is ${SMALLEST / PERIOD}`);
-  return { cpuQuota: quota, cpuPeriod: PERIOD };
+  return { quota, period: PERIOD };
 };
 
-/** docker's: memory and swap together, -1 for no limit on swap. Bytes of swap alone; undefined for as much as memory. */
+/** docker's: memory and swap together, -1 for no limit on swap; undefined for twice the memory. */
 const parseSwap = (text: string | undefined, memory: number | undefined): number | undefined => {
   if (text === undefined) return undefined;
   if (text !== "-1" && memory === undefined)
@@ -83,7 +84,7 @@ const parseSwap = (text: string | undefined, memory: number | undefined): number
   if (total === 0) return undefined;
   if (total < memory!)
     throw new UsageError(`--memory-swap ${text}: less than --memory, which is a part of it`);
-  return total - memory!;
+  return total;
 };
 
 const parseBlkioWeight = (text: string | undefined): number | undefined => {

@@ -37,14 +37,23 @@ const checkDestination = (destination: string, option: string, text: string): vo
     throw new UsageError(`invalid ${option} '${text}': the place inside is an absolute path, and not /`);
   if (parts.includes("..")) throw new UsageError(`invalid ${option} '${text}': '..' in the place inside`);
   const [first, ...rest] = parts.filter((part) => part !== "" && part !== ".");
-  if (first === "proc" && !COUNTS.includes(rest.join("/")))
+  if (first === "proc" && !PROC_COUNTS.includes(rest.join("/")))
     throw new UsageError(
       `invalid ${option} '${text}': nothing is mounted inside /proc, which protects the container`,
     );
 };
 
 /** Files of /proc that only tell of counts, and may tell of others: runc's list, for lxcfs and the like. */
-const COUNTS = ["cpuinfo", "diskstats", "loadavg", "meminfo", "slabinfo", "stat", "swaps", "uptime"];
+export const PROC_COUNTS: readonly string[] = [
+  "cpuinfo",
+  "diskstats",
+  "loadavg",
+  "meminfo",
+  "slabinfo",
+  "stat",
+  "swaps",
+  "uptime",
+];
 
 const bind = (source: string, destination: string, isReadonly: boolean): Mount => ({
   destination,
@@ -141,7 +150,7 @@ export const parseDevice = (text: string, host: Host): HostDevice => {
   }
   const { type, major, minor, mode } = found;
   return {
-    device: { path, type, major, minor, fileMode: mode },
+    device: { path, type, major, minor, fileMode: mode, ...(path !== source && { source }) },
     rule: { allow: true, type, major, minor, access },
   };
 };

@@ -3,11 +3,12 @@
 import { HostError, UsageError } from "../abi/errors.ts";
 import { parseGroup, parseId, parsePasswd } from "../host/accounts.ts";
 import type { Host } from "../host/host.ts";
-import type { Config, Device, Mount, NamespaceType, Process } from "./config.ts";
+import type { Config, Device, Mount, Namespace, NamespaceType, Process } from "./config.ts";
 import { CGROUP_MOUNT, DEVICES, MASKED_PATHS, MOUNTS, READONLY_PATHS } from "./defaults.ts";
 import { type LimitFlags, parseBytes, parseResources, parseUlimits, wholeNumber } from "./docker-limits.ts";
 import { allDevices, type MountFlags, parseDevice, parseMounts } from "./docker-mounts.ts";
-import type { Security } from "./security.ts";
+import { capabilitySets, type Security } from "./security.ts";
+import { namespaceOfSysctl } from "./sysctls.ts";
 
 /** `nsk run`'s options. @see docker-run(1) */
 export interface Flags extends LimitFlags, MountFlags {
@@ -29,7 +30,25 @@ export interface Flags extends LimitFlags, MountFlags {
   readonly userns?: string | undefined;
   readonly tty: boolean;
   readonly network?: string | undefined;
+  readonly pid?: string | undefined;
+  /** The containers that the options above name with `container:`. */
+  readonly joined?: Joined | undefined;
 }
+
+/** Of other containers: the files of namespaces to be shared, and what comes with them. */
+export type Joined = Readonly<
+  Partial<
+    Record<
+      NamespaceType,
+      {
+        readonly pid: number;
+        /** The name of the slot that holds its first process. */
+        readonly held: string;
+        readonly hostname: string;
+      }
+    >
+  >
+>;
 
 /** A config for `args`. Throws {@link UsageError} for a value that makes no sense. */
 export const configFromFlags = (
@@ -39,12 +58,11 @@ export const configFromFlags = (
   id: string,
   host: Host,
 ): Config => {
-  const network = flags.network ?? "none";
-  if (network !== "none" && network !== "host")
-    throw new UsageError(`--network ${network}: nsk run has none (loopback only) and host`);
-  const own = parseNamespaces(flags, network);
+  const namespaces = parseNamespaces(flags);
+  const own = namespaces.filter(({ path }) => path === undefined).map(({ type }) => type);
   const { path } = parseRootfs(flags.rootfs);
-  const user = parseUser(flags.user, path, host);
+  const kept = parseUserns(flags.userns, host);
+  const user = parseUser(flags.user ?? (kept && `${kept.uid}:${kept.gid}`), path, host);
   const extra = parseGroups(flags.groupAdd, path, host);
   const hostname = parseHostname(flags, id, own, host);
   const devices = flags.device.map((text) => parseDevice(text, host));
@@ -59,7 +77,7 @@ export const configFromFlags = (
       args,
       env: environment(flags, hostname, user.home, host),
       cwd: parseWorkdir(flags.workdir),
-      capabilities: security.capabilities,
+      capabilities: capabilitySets(security.capabilities),
       noNewPrivileges: security.noNewPrivileges,
       rlimits: parseUlimits(flags.ulimit),
       oomScoreAdj,
@@ -68,7 +86,7 @@ export const configFromFlags = (
     hostname,
     mounts: [...ownMounts(flags, own), ...parseMounts(flags)],
     linux: {
-      namespaces: own.map((type) => ({ type })),
+      namespaces,
       resources: parseResources(
         flags,
         devices.map(({ rule }) => rule),
@@ -77,7 +95,7 @@ export const configFromFlags = (
       readonlyPaths: security.protectsPaths ? READONLY_PATHS : [],
       devices: devicesOf(
         devices.map(({ device }) => device),
-        privileged ? allDevices(host) : [],
+        privileged && host.euid === 0 ? allDevices(host) : [],
       ),
       sysctl: parseSysctls(flags.sysctl, own),
     },
@@ -94,7 +112,7 @@ const devicesOf = (...more: readonly (readonly Device[])[]): readonly Device[] =
 };
 
 /** The file systems that a container has of its own; those of the host's IPC namespace are the host's. */
-const ownMounts = ({ privileged, shmSize, ipc }: Flags, own: readonly NamespaceType[]): Mount[] => {
+const ownMounts = ({ privileged, shmSize, ipc, joined }: Flags, own: readonly NamespaceType[]): Mount[] => {
   const size = shmSize === undefined ? undefined : parseBytes("--shm-size", shmSize);
   const isOwn = own.includes("ipc");
   const mounts: Mount[] = [];
@@ -108,14 +126,17 @@ const ownMounts = ({ privileged, shmSize, ipc }: Flags, own: readonly NamespaceT
   }
   mounts.push(privileged ? writable(CGROUP_MOUNT) : CGROUP_MOUNT);
   // A message queue's file system shows the namespace that it is mounted in, so that needs no more.
-  if (!isOwn) mounts.push({ destination: "/dev/shm", source: "/dev/shm", type: "bind", options: ["rbind"] });
+  const of = joined?.ipc?.held;
+  if (!isOwn)
+    mounts.push({ destination: "/dev/shm", source: "/dev/shm", type: "bind", options: ["rbind"], of });
   return mounts;
 };
 
 const parseHostname = (flags: Flags, id: string, own: readonly NamespaceType[], host: Host): string => {
   if (!own.includes("uts")) {
     if (flags.hostname !== undefined)
-      throw new UsageError("--hostname and --uts host: the host's name would be changed");
+      throw new UsageError(`--hostname and --uts ${flags.uts}: another's name would be changed`);
+    if (flags.joined?.uts) return flags.joined.uts.hostname;
     return host.read("/proc/sys/kernel/hostname")?.trim() || id;
   }
   const hostname = flags.hostname ?? id;
@@ -129,7 +150,7 @@ const parseSysctls = (texts: readonly string[], own: readonly NamespaceType[]): 
   const found: Record<string, string> = {};
   for (const text of texts) {
     const [, name = "", value = ""] = /^([\w-]+(?:\.[\w-]+)+)=(.*)$/s.exec(text) ?? [];
-    const kind = SYSCTLS.find(([, pattern]) => pattern.test(name))?.[0];
+    const kind = namespaceOfSysctl(name);
     if (kind === undefined)
       throw new UsageError(
         `invalid --sysctl '${text}': NAME=value, and a name that a namespace has of its own`,
@@ -143,32 +164,62 @@ const parseSysctls = (texts: readonly string[], own: readonly NamespaceType[]): 
   return found;
 };
 
-const SYSCTLS: readonly (readonly [kind: NamespaceType, pattern: RegExp])[] = [
-  ["network", /^net\./],
-  ["ipc", /^fs\.mqueue\.|^kernel\.(?:msgmax|msgmnb|msgmni|sem|shmall|shmmax|shmmni|shm_rmid_forced)$/],
-  ["uts", /^kernel\.domainname$/],
-];
-
 const writable = (mount: Mount): Mount => ({
   ...mount,
   options: mount.options.filter((option) => option !== "ro"),
 });
 
-/** A namespace that is shared with the host is none of its own. */
-const parseNamespaces = ({ ipc, uts, userns }: Flags, network: "none" | "host"): readonly NamespaceType[] => {
-  const own: NamespaceType[] = ["mount", "pid"];
-  const check = (option: string, value: string | undefined, known: readonly string[]): void => {
-    if (value !== undefined && !known.includes(value))
-      throw new UsageError(`--${option} ${value}: nsk run has ${known.filter(Boolean).join(" and ")}`);
-  };
-  check("uts", uts, ["", "private", "host"]);
-  check("ipc", ipc, ["", "private", "shareable", "none", "host"]);
-  check("userns", userns, ["", "host"]);
-  if (uts !== "host") own.push("uts");
-  if (ipc !== "host") own.push("ipc");
-  if (network !== "host") own.push("network");
-  own.push("cgroup");
-  return own;
+/** A namespace that is shared with the host is none of its own, one of another container has a path. */
+const parseNamespaces = (flags: Flags): Namespace[] => {
+  const { joined = {} } = flags;
+  const namespaces: Namespace[] = [{ type: "mount" }];
+  for (const { option, type, file, words } of SHARED) {
+    const value = flags[option];
+    const other = joined[type];
+    if (other) namespaces.push({ type, path: `/proc/${other.pid}/ns/${file}` });
+    else if (value !== undefined && value !== "host" && !isNew(value, words, option))
+      throw new UsageError(
+        `--${option} ${value}: nsk run has ${[...words, "host", "container:NAME"].filter(Boolean).join(", ")}`,
+      );
+    else if (value !== "host") namespaces.push({ type });
+  }
+  namespaces.push({ type: "cgroup" });
+  return namespaces;
+};
+
+const isNew = (value: string, words: readonly string[], option: string): boolean =>
+  words.includes(value) || (option === "network" && words.includes(value.replace(/:.*/s, "")));
+
+/** Namespaces that may be another's, by their options and files, and the words for new ones. */
+export const SHARED = [
+  { option: "pid", type: "pid", file: "pid", words: ["", "private"] },
+  { option: "uts", type: "uts", file: "uts", words: ["", "private"] },
+  { option: "ipc", type: "ipc", file: "ipc", words: ["", "private", "shareable", "none"] },
+  { option: "network", type: "network", file: "net", words: ["none", "pasta", "slirp4netns"] },
+] as const;
+
+/**
+ * Which ids a plain user's own are inside: root's (`host`, as podman has it), for which this is undefined, or podman's
+ * `keep-id[:uid=N,gid=N]`. Root's containers have no user namespace.
+ */
+export const parseUserns = (text: string = "", host: Host): { uid: number; gid: number } | undefined => {
+  if (text === "" || text === "host") return undefined;
+  const [, words] = /^keep-id(?::(.*))?$/s.exec(text) ?? [text];
+  if (host.euid === 0 || !text.startsWith("keep-id"))
+    throw new UsageError(
+      host.euid === 0
+        ? `--userns ${text}: root's containers have the host's ids (host)`
+        : `--userns ${text}: a plain user's containers have host (root inside is the user) and keep-id`,
+    );
+  let [uid, gid] = [host.euid, host.egid];
+  for (const word of words?.split(",") ?? []) {
+    const [, name, value = ""] = /^(uid|gid)=(\d+)$/.exec(word) ?? [];
+    const id = parseId(value);
+    if (id === undefined) throw new UsageError(`invalid --userns '${text}': keep-id[:uid=N,gid=N]`);
+    if (name === "uid") uid = id;
+    else gid = id;
+  }
+  return { uid, gid };
 };
 
 /** `DIR` is used as it is, `DIR:O` below a throwaway layer (podman's notation), and no rootfs is `/:O`. */
@@ -189,7 +240,7 @@ const parseWorkdir = (workdir = "/"): string => {
 };
 
 /** `name|uid[:group|gid]`, looked up in the root's own files. */
-const parseUser = (
+export const parseUser = (
   text: string | undefined,
   root: string,
   host: Host,
@@ -251,7 +302,7 @@ const environment = (flags: Flags, hostname: string, home: string, host: Host): 
 };
 
 /** `NAME=value` or `NAME` on each line, as they stand there; lines that begin with # are none. @see docker-run(1) */
-const fromFiles = (paths: readonly string[], host: Host): string[] =>
+export const fromFiles = (paths: readonly string[], host: Host): string[] =>
   paths.flatMap((path) => {
     const text = host.read(path);
     if (text === undefined) throw new HostError(`--env-file ${path}: it is not there or cannot be read`);

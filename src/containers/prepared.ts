@@ -3,10 +3,10 @@
 
 import { errno } from "../abi/errno.ts";
 import { SIG } from "../abi/flags.ts";
-import { type CallStep, slot } from "../plan/call.ts";
+import type { CallStep } from "../plan/call.ts";
 import type { PreparedStep } from "../plan/plan.ts";
 import * as steps from "../plan/steps.ts";
-import { mask, record, supervisor, umask } from "./container.ts";
+import { mask, record, signals, supervisor, umask } from "./container.ts";
 import {
   CAPABILITIES,
   DEVICES,
@@ -29,7 +29,7 @@ export const preparedCalls = {
     steps.blockSignals("all", mask, {
       reason: "the supervisor reads signals from a descriptor instead, once there is a container",
     }),
-    steps.signalDescriptor(slot("signals")),
+    steps.signalDescriptor(signals),
   ],
   child: () => [
     ...steps.dieWithParent(SIG.SIGKILL, supervisor),
@@ -48,12 +48,15 @@ export const preparedCalls = {
   ],
   "no input": () => steps.readNothing(),
   "bounding set": () => boundingSet(CAPABILITIES),
-  "last calls": () => [
-    steps.parentDeathSignal(SIG.SIGKILL, { reason: "again: a change of user has cleared it" }),
-    steps.restoreUmask(umask),
-    steps.closeFrom(3, { reason: "no descriptor of the host gets in" }),
-  ],
+  "last calls": () => lastCalls(3),
 } as const satisfies Readonly<Record<string, () => CallStep[]>>;
+
+/** All descriptors from `from` on are closed. */
+export const lastCalls = (from: number): CallStep[] => [
+  steps.parentDeathSignal(SIG.SIGKILL, { reason: "again: a change of user has cleared it" }),
+  steps.restoreUmask(umask),
+  steps.closeFrom(from, { reason: "no descriptor of the host gets in" }),
+];
 
 const ABSENT = { tolerate: [errno("ENOENT")] };
 

@@ -1,27 +1,42 @@
 // The program of a container: its settings, standard input and working directory, and who starts it.
 
+import { errno } from "../abi/errno.ts";
 import { SIG } from "../abi/flags.ts";
 import { type CallStep, slot } from "../plan/call.ts";
-import type { ExecStep, Step } from "../plan/plan.ts";
+import { type ExecStep, FAILED, type Step } from "../plan/plan.ts";
 import { programCandidates } from "../plan/program.ts";
 import * as steps from "../plan/steps.ts";
-import type { Config, Process } from "./config.ts";
-import { mask } from "./container.ts";
+import type { Process } from "./config.ts";
+import { type Container, mask, REPORT } from "./container.ts";
 import { directories } from "./mounts.ts";
 
-/** What is set by files of /proc, while they can be written. */
-export const settings = ({ process, linux }: Config): CallStep[] => {
+/** What is set by files of /proc, while they can be written; of a `process` that joins what is its own. */
+export const settings = (
+  { config: { process, linux }, users }: Pick<Container, "config" | "users">,
+  of: "container" | "process" = "container",
+): CallStep[] => {
   const out: CallStep[] = [];
-  if (process.oomScoreAdj !== undefined)
-    out.push(...steps.writeFile("/proc/self/oom_score_adj", String(process.oomScoreAdj)));
+  if (process.oomScoreAdj !== undefined && !users?.isRoots)
+    out.push(
+      ...steps.writeFile("/proc/self/oom_score_adj", String(process.oomScoreAdj), {
+        hints: { [errno("EACCES")]: "only root may go below what the caller has" },
+      }),
+    );
+  if (of === "process") return out;
   for (const name in linux.sysctl)
     out.push(
-      ...steps.writeFile(`/proc/sys/${name.replaceAll(".", "/")}`, linux.sysctl[name]!, {
+      ...steps.writeFile(`/proc/sys/${sysctlPath(name)}`, linux.sysctl[name]!, {
         title: `set ${name}`,
       }),
     );
   return out;
 };
+
+/** The last word of a child that has failed, where somebody heeds it. */
+export const failedMark = (): CallStep => steps.tell(REPORT, FAILED);
+
+/** A slash in a name stands for a dot in a part of it, such as a device's name. @see sysctl(8) */
+const sysctlPath = (name: string): string => name.replace(/[./]/g, (it) => (it === "." ? "/" : "."));
 
 export const workingDirectory = (cwd: string, readonlyRoot: boolean): CallStep[] => [
   ...(cwd === "/" || readonlyRoot ? [] : directories(cwd)),
@@ -53,16 +68,18 @@ const PASSED_ON = Array.from({ length: 64 }, (_, i) => i + 1).filter(
 );
 
 /** The kernel gives a namespace's first process no signal that it has no handler for, and orphans for it to wait for. */
-export const behindInit = (process: Process): Step[] => {
+export const behindInit = (process: Process, isHeeded: boolean): Step[] => {
   const pid = slot("program");
+  const undo = isHeeded ? { undo: failedMark() } : {};
   return [
     {
       kind: "fork",
       flags: 0,
       pid,
       reason: "the program is process 2; this one stays",
-      child: [steps.restoreSignals(mask), become(process)],
+      child: [steps.restoreSignals(mask, undo), become(process)],
     },
+    ...(isHeeded ? [steps.closeNumber(REPORT)] : []),
     {
       kind: "wait",
       pid,
@@ -75,5 +92,5 @@ export const behindInit = (process: Process): Step[] => {
   ];
 };
 
-const variable = (env: readonly string[], name: string): string | undefined =>
+export const variable = (env: readonly string[], name: string): string | undefined =>
   env.find((word) => word.startsWith(`${name}=`))?.slice(name.length + 1);

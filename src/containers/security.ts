@@ -4,7 +4,7 @@
 import { UsageError, HostError } from "../abi/errors.ts";
 import { CAP } from "../abi/flags.ts";
 import type { Host } from "../host/host.ts";
-import type { Config } from "./config.ts";
+import type { Capabilities, Config } from "./config.ts";
 import { CAPABILITIES } from "./defaults.ts";
 // At build time, so that a start of `run` finds it ready.
 import { defaultSeccomp } from "./seccomp/default.ts" with { type: "macro" };
@@ -79,6 +79,15 @@ const parseCapabilities = ({ privileged, capAdd, capDrop }: SecurityFlags): read
   return [...new Set([...base, ...added])];
 };
 
+/** docker's way: the same in three sets, and nothing that a program could hand on unseen (CVE-2022-29162). */
+export const capabilitySets = (names: readonly string[]): Capabilities => ({
+  bounding: names,
+  effective: names,
+  permitted: names,
+  inheritable: [],
+  ambient: [],
+});
+
 const ALL = "ALL";
 
 /** With and without `CAP_`, in any case. */
@@ -100,7 +109,9 @@ export const withoutNodes = (config: Config, { capAdd }: SecurityFlags): Config 
       "--cap-add MKNOD: nothing here holds which devices could be opened then",
       "that takes the devices controller of cgroup v1 or a writable cgroup v2; --privileged goes without",
     );
-  const capabilities = config.process.capabilities.filter((name) => name !== "CAP_MKNOD");
+  const capabilities = capabilitySets(
+    config.process.capabilities.bounding.filter((name) => name !== "CAP_MKNOD"),
+  );
   return { ...config, process: { ...config.process, capabilities } };
 };
 

@@ -1,6 +1,6 @@
 // A host that exists only in a table, for tests of planners.
 
-import type { DeviceNode, Host } from "./host.ts";
+import type { DeviceNode, Entry, Host } from "./host.ts";
 
 export interface Fixture extends Partial<Pick<Host, "arch" | "euid" | "egid">> {
   env?: Record<string, string>;
@@ -8,6 +8,8 @@ export interface Fixture extends Partial<Pick<Host, "arch" | "euid" | "egid">> {
   files?: Record<string, string>;
   links?: Record<string, string>;
   devices?: Record<string, DeviceNode>;
+  /** Where the owner and the mode matter. */
+  entries?: Record<string, Entry>;
 }
 
 /** A {@link Host} that knows just what `fixture` says. Root on x86-64 unless told otherwise. */
@@ -37,6 +39,15 @@ export const fixtureHost = (fixture: Fixture = {}): Host => {
     mode: (path) => (path in files ? 0o644 : list(path) ? 0o755 : undefined),
     link: (path) => fixture.links?.[path],
     owner: (path) => (path in files || list(path) ? { uid: 0, gid: 0 } : undefined),
+    entry: (path) =>
+      fixture.entries?.[path] ??
+      (fixture.links?.[path] !== undefined
+        ? { type: "link", uid: 0, mode: 0o777 }
+        : list(path)
+          ? { type: "directory", uid: 0, mode: 0o755 }
+          : path in files
+            ? { type: "other", uid: 0, mode: 0o644 }
+            : undefined),
     device: (path) => fixture.devices?.[path],
     isTerminal: () => false,
     kind: (path) => (path in files ? "file" : list(path) ? "directory" : undefined),

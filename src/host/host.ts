@@ -13,6 +13,14 @@ export interface DeviceNode {
   readonly mode: number;
 }
 
+/** What a directory has under a name. */
+export interface Entry {
+  readonly type: "directory" | "link" | "other";
+  readonly uid: number;
+  /** Permission bits. */
+  readonly mode: number;
+}
+
 export interface Host {
   readonly arch: Arch;
   /** Effective ids. @see credentials(7) */
@@ -32,6 +40,8 @@ export interface Host {
   link(path: string): string | undefined;
   /** Who owns what a path leads to; undefined for nothing. */
   owner(path: string): { readonly uid: number; readonly gid: number } | undefined;
+  /** What stands at a path itself, symbolic links not followed, by one look; undefined for nothing. @see lstat(2) */
+  entry(path: string): Entry | undefined;
   /** The device that a path leads to, symbolic links followed; undefined for anything else. @see mknod(2) */
   device(path: string): DeviceNode | undefined;
   /** Whether a descriptor of the caller's is a terminal. */

@@ -1,4 +1,4 @@
-// Which kernel this is.
+// Which kernel this is, and whether all of it is there.
 
 import type { Host } from "./host.ts";
 
@@ -10,3 +10,7 @@ export const kernelIs = (host: Host, major: number, minor: number): boolean => {
   const found = Number.parseInt(release, 10);
   return found > major || (found === major && Number.parseInt(release.slice(dot + 1), 10) >= minor);
 };
+
+/** Whether this process is in a user namespace below the first, whose root may do less. @see user_namespaces(7) */
+export const isInUserNamespace = (host: Host): boolean =>
+  host.read("/proc/self/uid_map")?.trim().split(/ +/)[2] !== "4294967295";

@@ -5,6 +5,7 @@ import { callerEnvironment } from "../sys/caller.ts";
 import {
   arch,
   deviceOf,
+  entryStatus,
   fileMode,
   fileType,
   isTerminal,
@@ -21,6 +22,7 @@ const S_IFMT = 0o170000;
 const DEVICES: Readonly<Record<number, "b" | "c">> = { 0o060000: "b", 0o020000: "c" };
 const S_IFREG = 0o100000;
 const S_IFDIR = 0o040000;
+const S_IFLNK = 0o120000;
 
 /** Not process.env, which loses bytes that are not UTF-8. */
 let environment: string | undefined;
@@ -65,6 +67,13 @@ export const liveHost = (): Host => ({
     return typeof link === "number" ? undefined : decode(link);
   },
   owner: fileOwner,
+  entry: (path) => {
+    const found = entryStatus(path);
+    if (!found) return undefined;
+    const format = found.mode & S_IFMT;
+    const type = format === S_IFDIR ? "directory" : format === S_IFLNK ? "link" : "other";
+    return { type, uid: found.uid, mode: found.mode & 0o7777 };
+  },
   device: (path) => {
     const mode = fileMode(path);
     const type = mode < 0 ? undefined : DEVICES[mode & S_IFMT];

@@ -3,6 +3,8 @@
 
 import { HostError } from "../abi/errors.ts";
 import { O } from "../abi/flags.ts";
+import type { Host } from "../host/host.ts";
+import { isInUserNamespace } from "../host/kernel.ts";
 import { address, close, open, syscall } from "../sys/linux.ts";
 import { compressionOf } from "./decompress.ts";
 import { digestOf } from "./digest.ts";
@@ -49,13 +51,15 @@ export interface Imported {
   readonly wasThere: boolean;
   /** Device nodes that were left out, for want of privilege. */
   readonly leftOut: number;
+  /** Files of others than root, which are root's here. */
+  readonly disowned: number;
 }
 
-/** What root may, or a plain user. */
-export const powersOf = (euid: number): Powers =>
-  euid === 0
+/** What root may, or root of a user namespace, or a plain user. */
+export const powersOf = (host: Host): Powers =>
+  host.euid === 0 && !isInUserNamespace(host)
     ? { owners: true, devices: true, overlay: "trusted" }
-    : { owners: false, devices: false, overlay: "user" };
+    : { owners: host.euid === 0, devices: false, overlay: "user" };
 
 /** A file in large pieces, for somebody who is done with one before he asks for the next. */
 export async function* readPieces(path: string, offset = 0, length = Infinity): AsyncGenerator<Uint8Array> {
@@ -114,7 +118,7 @@ export const importImage = async (
     manifest.layers.length,
   );
 
-  let leftOut = 0;
+  let [leftOut, disowned] = [0, 0];
   const isThere = (digest: string, diffId: string): boolean =>
     hasLayer(store, diffId) && hasBlob(store, digest);
   const one = async (layer: Descriptor, diffId: string): Promise<void> => {
@@ -140,6 +144,7 @@ export const importImage = async (
       };
       const made = await putLayer(store, diffId, (directory) => unpackLayer(blob(), directory, powers));
       leftOut += made.leftOut;
+      disowned += made.disowned;
     }
     report(digest, "complete", size, size);
   };
@@ -152,7 +157,7 @@ export const importImage = async (
   putBlob(store, bytes, descriptor.digest);
   const named = { ...descriptor, platform: config.platform };
   nameImage(store, name, named);
-  return { manifest: named, config, id: manifest.config.digest, wasThere, leftOut };
+  return { manifest: named, config, id: manifest.config.digest, wasThere, leftOut, disowned };
 };
 
 /** What an image made of a root's tar says of itself. */
@@ -184,7 +189,7 @@ export const importRoot = async (
         yield piece;
       }
     };
-    const { diffId, leftOut } = await putLayer(store, undefined, (directory) =>
+    const { diffId, leftOut, disowned } = await putLayer(store, undefined, (directory) =>
       unpackLayer(pieces(), directory, powers),
     );
     report(path, "complete", total, total);
@@ -208,7 +213,8 @@ export const importRoot = async (
     putBlob(store, bytes, descriptor.digest);
     const manifest = { ...descriptor, platform };
     nameImage(store, name, manifest);
-    return { manifest, config: parseImageConfig(path, configBytes, 1), id, wasThere: false, leftOut };
+    const said = parseImageConfig(path, configBytes, 1);
+    return { manifest, config: said, id, wasThere: false, leftOut, disowned };
   } finally {
     blob.abort();
   }

@@ -17,6 +17,8 @@ export interface Unpacked {
   readonly size: number;
   /** Device nodes that a plain user could not make. */
   readonly leftOut: number;
+  /** What belongs to others than root in the archive, and to the plain user who unpacked it here. */
+  readonly disowned: number;
 }
 
 /** What an entry is in overlayfs's terms, with its path cleaned. */
@@ -101,6 +103,7 @@ export const unpackLayer = async (
   const tree = openTree(root, powers);
   const hasher = hasherLike();
   let size = 0;
+  let disowned = 0;
   let current: Entry | undefined;
   let path = "";
   let fd = -1;
@@ -114,6 +117,7 @@ export const unpackLayer = async (
         if (place.kind !== "entry") return;
         ({ path } = place);
         const attributes = attributesOf(entry);
+        if (!powers.owners && (attributes.uid !== 0 || attributes.gid !== 0)) disowned++;
         if (path === "" && entry.type !== "directory")
           throw new HostError(`bad archive: the root itself is a ${entry.type}`);
         switch (entry.type) {
@@ -147,6 +151,8 @@ export const unpackLayer = async (
     },
     limits,
   );
+  // nsk starts with a policy for commands that live for milliseconds; the same few functions run for each entry here.
+  Bun.unsafe.setJITPolicy(1);
   enterUmask();
   try {
     for await (const chunk of decompress(archive)) {
@@ -156,7 +162,7 @@ export const unpackLayer = async (
     }
     reader.end();
     tree.finish();
-    return { diffId: hasher.digest(), size, leftOut: tree.leftOut() };
+    return { diffId: hasher.digest(), size, leftOut: tree.leftOut(), disowned };
   } finally {
     leaveUmask();
     if (fd >= 0) close(fd);

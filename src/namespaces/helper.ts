@@ -39,7 +39,8 @@ export const needsHelper = (request: UnshareRequest): boolean =>
 export const helperSteps = (request: UnshareRequest, host: Host, self: Slot): Step[] => {
   const of = (name: string): Text => ["/proc/", self, `/${name}`];
   const steps: Step[] = [];
-  if (isMappedOutside(request, "user")) steps.push(...mapSteps(request, host, self, "user"));
+  if (isMappedOutside(request, "user"))
+    steps.push(...mapSteps(mapOf(request, host, "user"), host, self, "user"));
   const isMapped = isMappedOutside(request, "group");
   const setgroups = isMapped && deniesSetgroups(request) ? "deny" : request.setgroups;
   if (setgroups && (isMapped ? setgroups === "deny" : writesOutside(request)))
@@ -48,7 +49,7 @@ export const helperSteps = (request: UnshareRequest, host: Host, self: Slot): St
         reason: `setgroups(2) inside: ${setgroups}; the kernel takes "deny" before gid_map only`,
       }),
     );
-  if (isMapped) steps.push(...mapSteps(request, host, self, "group"));
+  if (isMapped) steps.push(...mapSteps(mapOf(request, host, "group"), host, self, "group"));
   if (writesOutside(request))
     for (const { line, about } of clockLines(request))
       steps.push(...enter.writeComposed(of("timens_offsets"), line, about.title, slot("fd"), about));
@@ -60,17 +61,23 @@ export const helperSteps = (request: UnshareRequest, host: Host, self: Slot): St
 const deniesSetgroups = ({ setgroups, mapGroup, mapGroups }: UnshareRequest): boolean =>
   setgroups === "deny" || (mapGroup !== undefined && !mapGroups?.length);
 
-const mapSteps = (request: UnshareRequest, host: Host, self: Slot, sort: Sort): Step[] => {
-  const [file, program, own] =
-    sort === "user"
-      ? (["uid_map", "newuidmap", host.euid] as const)
-      : (["gid_map", "newgidmap", host.egid] as const);
-  const map = extents(singleOf(request, sort), own, rangesOf(request, sort));
+const mapOf = (request: UnshareRequest, host: Host, sort: Sort): IdRange[] =>
+  extents(singleOf(request, sort), sort === "user" ? host.euid : host.egid, rangesOf(request, sort));
+
+/** Writes a map of the process whose id is in `self`, from outside of its user namespace; `itself` where it may do so. */
+export const mapSteps = (
+  map: readonly IdRange[],
+  host: Host,
+  self: Slot,
+  sort: Sort,
+  itself = host.euid === 0,
+): Step[] => {
+  const [file, program] = sort === "user" ? ["uid_map", "newuidmap"] : ["gid_map", "newgidmap"];
   let described = "";
   for (const { inner, outer, count } of map)
     described += `${described && ", "}${outer} outside is ${inner} inside${count > 1 ? ` (${count} of them)` : ""}`;
   const reason = `${sort} ${described}`;
-  if (host.euid === 0) {
+  if (itself) {
     let text = "";
     for (const { inner, outer, count } of map) text += `${inner} ${outer} ${count}\n`;
     return enter.writeComposed(["/proc/", self, `/${file}`], text, `write ${file}`, slot("fd"), {
@@ -101,8 +108,12 @@ const mapSteps = (request: UnshareRequest, host: Host, self: Slot, sort: Sort): 
   ];
 };
 
+/** Whether there are programs that map ranges for plain users. */
+export const hasMapPrograms = (host: Host): boolean =>
+  ["newuidmap", "newgidmap"].every((name) => host.kind(findProgram(host, name)) === "file");
+
 /** Where PATH leads to, or else where distributions put it. */
-const findProgram = (host: Host, program: string): string => {
+export const findProgram = (host: Host, program: string): string => {
   for (const directory of (host.env("PATH") ?? "").split(":"))
     if (directory && host.kind(`${directory}/${program}`) === "file") return `${directory}/${program}`;
   return `/usr/bin/${program}`;

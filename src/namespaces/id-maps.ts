@@ -43,22 +43,68 @@ const badRange = (text: string, sort: Sort): UsageError =>
     "a range is INNER:OUTER:COUNT, e.g. 0:100000:65536, or auto, subids or all",
   );
 
-/** The first range that /etc/subuid or /etc/subgid gives the user, by name or number. @see subuid(5) */
+/** The first range that the user has been given. */
 const subordinate = (sort: Sort, host: Host): Pick<IdRange, "outer" | "count"> => {
-  const file = sort === "user" ? "/etc/subuid" : "/etc/subgid";
+  const [first] = subordinateRanges(sort, nameOf(host), host);
+  if (first) return first;
+  const [file, option] =
+    sort === "user" ? ["/etc/subuid", "--add-subuids"] : ["/etc/subgid", "--add-subgids"];
+  const [name = String(host.euid)] = nameOf(host);
+  throw new HostError(
+    `${file} has no range for ${/^\d/.test(name) ? `user ${name}` : name}`,
+    `give one: usermod ${option} 100000-165535 ${name}`,
+  );
+};
+
+/** What the files may call the user. */
+const nameOf = (host: Host): string[] => {
   const uid = String(host.euid);
   const name = users(host).find((user) => String(user.uid) === uid)?.name;
-  for (const line of (host.read(file) ?? "").split("\n")) {
-    const [owner, start, length] = line.split(":");
-    if (owner !== uid && (name === undefined || owner !== name)) continue;
+  return name === undefined ? [uid] : [name, uid];
+};
+
+/** All ranges that /etc/subuid or /etc/subgid gives an owner, who is called one of `names`. @see subuid(5) */
+const subordinateRanges = (
+  sort: Sort,
+  names: readonly string[],
+  host: Host,
+): Pick<IdRange, "outer" | "count">[] => {
+  const found: Pick<IdRange, "outer" | "count">[] = [];
+  for (const line of (host.read(sort === "user" ? "/etc/subuid" : "/etc/subgid") ?? "").split("\n")) {
+    const [owner = "", start, length] = line.split(":");
+    if (!names.includes(owner)) continue;
     const [outer, count] = [parseId(start ?? ""), parseCount(length ?? "")];
-    if (outer !== undefined && count) return { outer, count };
+    if (outer !== undefined && count) found.push({ outer, count });
   }
-  const option = sort === "user" ? "--add-subuids" : "--add-subgids";
-  throw new HostError(
-    `${file} has no range for ${name ?? `user ${uid}`}`,
-    `give one: usermod ${option} 100000-165535 ${name ?? uid}`,
-  );
+  return found;
+};
+
+/** The caller's own id is 0 inside, and the caller's ranges follow from 1 on; without any there is but the one. */
+export const rootAndRanges = (sort: Sort, host: Host): IdRange[] => {
+  const map: IdRange[] = [{ inner: 0, outer: sort === "user" ? host.euid : host.egid, count: 1 }];
+  let inner = 1;
+  for (const { outer, count } of subordinateRanges(sort, nameOf(host), host)) {
+    map.push({ inner, outer, count });
+    inner += count;
+  }
+  return map;
+};
+
+/** The caller's own id is `kept` inside, and the caller's ranges are around it from 0 on. */
+export const rangesAround = (kept: number, sort: Sort, host: Host): IdRange[] => {
+  const map: IdRange[] = [{ inner: kept, outer: sort === "user" ? host.euid : host.egid, count: 1 }];
+  let inner = 0;
+  for (let { outer, count } of subordinateRanges(sort, nameOf(host), host)) {
+    if (inner < kept && inner + count > kept) {
+      const before = kept - inner;
+      map.push({ inner, outer, count: before });
+      [inner, outer, count] = [kept, outer + before, count - before];
+    }
+    if (inner === kept) inner++;
+    map.push({ inner, outer, count });
+    inner += count;
+  }
+  return map;
 };
 
 /** Every id that the caller's own user namespace has, passed through. @see uid_map in user_namespaces(7) */

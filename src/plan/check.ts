@@ -38,6 +38,17 @@ const checkProcess = (steps: readonly Step[], before: ReadonlySet<string>, mayRe
       case "join":
         need(step.pid, filled, step.kind);
         break;
+      case "heed":
+        need(step.pid, filled, step.kind);
+        need(step.from, filled, step.kind);
+        for (const call of step.cleanup) checkCall(call, filled);
+        break;
+      case "report":
+        break;
+      case "identify":
+        if (!filled.has(bufferKey(step.stat.name)))
+          throw new RangeError(`identify reads the buffer ${step.stat.name}, which no step before it fills`);
+        break;
       case "expect":
         needBuffer(step.found, filled, step.title);
         break;
@@ -47,6 +58,9 @@ const checkProcess = (steps: readonly Step[], before: ReadonlySet<string>, mayRe
         if (step.kind === "supervise") {
           need(step.signals, filled, step.kind);
           if (step.terminal) need(step.terminal.master, filled, step.kind);
+          if (step.recorder) need(step.recorder.log, filled, step.kind);
+          for (const { from } of step.recorder?.sources ?? []) need(from, filled, step.kind);
+          for (const file of step.tell ?? []) need(file, filled, step.kind);
           for (const notice of step.notices ?? []) for (const call of notice.read) checkCall(call, filled);
         }
         for (const call of step.cleanup) checkCall(call, filled);

@@ -3,7 +3,20 @@
 
 import { encode } from "../abi/bytes.ts";
 import { errno } from "../abi/errno.ts";
-import { AT, CAP, CLONE, FD_NSFS_ROOT, FILEID_NSFS, MNT, MS, NAMESPACE, O, PR } from "../abi/flags.ts";
+import {
+  AT,
+  AT_FDCWD,
+  CAP,
+  CLONE,
+  FD_NSFS_ROOT,
+  FILEID_NSFS,
+  MNT,
+  MS,
+  NAMESPACE,
+  O,
+  PR,
+  S,
+} from "../abi/flags.ts";
 import {
   type Arg,
   type CallStep,
@@ -13,12 +26,15 @@ import {
   NULL,
   partOf,
   type Slot,
+  slot,
   string,
   text,
   type Text,
   valueOf,
 } from "./call.ts";
-import { type About, call, flags } from "./steps.ts";
+import { type About, call, close, flags, open } from "./steps.ts";
+
+const CWD = int(AT_FDCWD, "AT_FDCWD");
 
 /** `setns(fd, nstype)`: EPERM without privilege in both user namespaces, EINVAL for another kind. @see setns(2) */
 export const setns = (fd: Slot, kinds: number, title: string, about?: About): CallStep =>
@@ -34,10 +50,11 @@ const STAT = {
   ino: { offset: { x64: 8, arm64: 8 }, size: 8 },
   uid: { offset: { x64: 28, arm64: 24 }, size: 4 },
   gid: { offset: { x64: 32, arm64: 28 }, size: 4 },
+  rdev: { offset: { x64: 40, arm64: 32 }, size: 8 },
 } as const;
 
 /** One field of what {@link status} put into the buffer `name`. */
-export const statusField = (name: string, field: "ino" | "uid" | "gid"): Loaded => ({
+export const statusField = (name: string, field: "ino" | "uid" | "gid" | "rdev"): Loaded => ({
   buffer: name,
   ...STAT[field],
   text: `${name}.st_${field}`,
@@ -118,11 +135,79 @@ export const awaitWord = (pair: Slot, reason: string): CallStep[] => [
   }),
 ];
 
+/** `fcntl(fd, F_DUPFD, 3)` into `result`: a copy that stays open on execve(2). @see fcntl(2) */
+export const keepOpen = (fd: Slot, result: Slot, about?: About): CallStep =>
+  call("fcntl", [valueOf(fd), int(0, "F_DUPFD"), int(3)], "fcntl", { result, ...about });
+
+/** `read(fd, word, 1)`; an end without a word ends this process. @see read(2) */
+export const read = (fd: Slot, reason: string): CallStep =>
+  call("read", [valueOf(fd), { type: "buffer", name: "word", size: 8 }, int(1)], "read", {
+    reason,
+    endWhen: "zero",
+  });
+
+/** `mknodat(AT_FDCWD, pathname, S_IFIFO|0600, 0)`. @see fifo(7) */
+export const makeFifo = (pathname: string, about?: About): CallStep =>
+  call(
+    "mknodat",
+    [CWD, string(pathname), int(S.S_IFIFO | 0o600, "S_IFIFO|0600"), int(0)],
+    `make ${pathname}`,
+    about,
+  );
+
+/** Standard input and output become /dev/null, and errors go to a pipe, whose reader looks at them at the end if at all. */
+export const quiet = (errors: Slot): CallStep[] => {
+  const [fd, title] = [slot("null"), "open /dev/null"];
+  const use = (from: Arg, number: number): CallStep => call("dup3", [from, int(number), int(0)], title);
+  return [
+    open("/dev/null", O.O_RDWR | O.O_CLOEXEC, fd, { title }),
+    use(valueOf(fd), 0),
+    use(valueOf(fd), 1),
+    use(partOf(errors, 1), 2),
+    close(fd, { title }),
+  ];
+};
+
+/** `pipe2(pair, O_CLOEXEC|O_NONBLOCK)`: what does not fit is lost, and who reads does not wait. @see pipe(2) */
+export const looseQueue = (pair: Slot): CallStep =>
+  call(
+    "pipe2",
+    [{ type: "out", slot: pair }, int(O.O_CLOEXEC | O.O_NONBLOCK, "O_CLOEXEC|O_NONBLOCK")],
+    "pipe",
+  );
+
+/** What is in a pipe of {@link quiet} goes to standard error, and `line` behind it. */
+export const tellErrors = (errors: Slot, line: string): CallStep[] => {
+  const [said, length, title] = [
+    { type: "buffer", name: "said", size: 4096 } as const,
+    slot("length"),
+    "write",
+  ];
+  const value = encode(`${line}\n`);
+  const quietly = { onError: "ignore" } as const;
+  return [
+    call("read", [partOf(errors, 0), said, int(said.size)], "read", { ...quietly, result: length }),
+    call("write", [int(2), said, valueOf(length)], title, quietly),
+    call("write", [int(2), { type: "bytes", value }, int(value.length)], title, quietly),
+  ];
+};
+
 /** The word that {@link awaitWord} waits for. */
 export const giveWord = (pair: Slot, reason: string): CallStep =>
   call("write", [partOf(pair, 1), { type: "bytes", value: Uint8Array.of(0x2e) }, int(1)], "write", {
     reason,
   });
+
+/** Wait until {@link endWait}, or until the other process has ended. */
+export const awaitEnd = (pair: Slot): CallStep[] => [
+  call("close", [partOf(pair, 1)], "close"),
+  call("read", [partOf(pair, 0), { type: "buffer", name: "word", size: 8 }, int(1)], "read"),
+];
+
+export const endWait = (pair: Slot): CallStep[] => [
+  call("close", [partOf(pair, 1)], "close"),
+  call("close", [partOf(pair, 0)], "close"),
+];
 
 /** `getpid()` into `result`. @see getpid(2) */
 export const ownId = (result: Slot, about?: About): CallStep =>
@@ -156,6 +241,13 @@ export const writeComposed = (
   ];
 };
 
+/** `openat(AT_FDCWD, pathname, O_RDONLY|O_CLOEXEC)` into `result`, for a path that only the run knows. @see open(2) */
+export const openComposed = (path: Text, result: Slot, title: string, about?: About): CallStep =>
+  call("openat", [int(-100, "AT_FDCWD"), text(...path), flags(O.O_RDONLY | O.O_CLOEXEC, O)], title, {
+    result,
+    ...about,
+  });
+
 /** `execve(path, argv, environ)` with words that only the run knows. @see execve(2) */
 export const become = (
   path: string,
@@ -168,6 +260,29 @@ export const become = (
 /** `prctl(PR_SET_KEEPCAPS, 1)`: a change of user ids leaves the permitted capabilities. @see PR_SET_KEEPCAPS(2const) */
 export const keepCapabilities = (about?: About): CallStep =>
   call("prctl", [int(PR.PR_SET_KEEPCAPS, "PR_SET_KEEPCAPS"), int(1)], "prctl", about);
+
+/**
+ * `prctl(PR_SET_DUMPABLE, SUID_DUMP_USER)`: a change of ids gives a process's files in /proc to root; this gives them back.
+ * @see PR_SET_DUMPABLE(2const)
+ */
+export const ownFilesOfProc = (about?: About): CallStep =>
+  call("prctl", [int(PR.PR_SET_DUMPABLE, "PR_SET_DUMPABLE"), int(1, "SUID_DUMP_USER")], "prctl", about);
+
+/** `prctl(PR_SET_DUMPABLE, 0)`: its files in /proc are root's outside, and nobody traces it. @see PR_SET_DUMPABLE(2const) */
+export const hideFromOthers = (about?: About): CallStep =>
+  call("prctl", [int(PR.PR_SET_DUMPABLE, "PR_SET_DUMPABLE"), int(0)], "prctl", about);
+
+/**
+ * `linkat(AT_FDCWD, "/proc/self/fd/N", AT_FDCWD, pathname, AT_SYMLINK_FOLLOW)`: give an open file a name, for whom
+ * linkOpen() is forbidden. @see open(2), O_TMPFILE
+ */
+export const linkDescriptor = (fd: Slot, pathname: string, about?: About): CallStep =>
+  call(
+    "linkat",
+    [CWD, text("/proc/self/fd/", fd), CWD, string(pathname), flags(AT.AT_SYMLINK_FOLLOW, AT)],
+    `make ${pathname}`,
+    about,
+  );
 
 /** `struct __user_cap_data_struct { u32 effective, permitted, inheritable; }` for bits 0 to 31, and again for those above. */
 const CAPS = { buffer: "caps", size: 24 } as const;

@@ -45,11 +45,24 @@ export interface JoinStep {
   readonly hint?: string;
 }
 
-/** Fails with `errno` unless a number is what it should be. No call of its own. */
+/**
+ * Fails with ESRCH unless the process whose line of /proc has been read into `stat` started at `started`, in clock
+ * ticks: another may have got its number. No call of its own. @see proc_pid_stat(5)
+ */
+export interface IdentifyStep {
+  readonly kind: "identify";
+  readonly stat: Extract<Arg, { readonly type: "buffer" }>;
+  readonly started: string;
+  readonly title: string;
+  readonly hint?: string;
+}
+
+/** Fails with `errno` unless a number is what it should be, or with `differs` when it is that. No call of its own. */
 export interface ExpectStep {
   readonly kind: "expect";
   readonly found: Loaded;
   readonly value: bigint;
+  readonly differs?: true;
   readonly errno: number;
   /** As a call's: what an error names. */
   readonly title: string;
@@ -93,10 +106,50 @@ export interface SuperviseStep {
   readonly signals: Slot;
   /** The master side of the container's terminal, when it has one, and whether what is typed goes there. */
   readonly terminal?: { readonly master: Slot; readonly input: boolean };
+  /** What is printed goes there instead of to the caller, who does not wait. */
+  readonly recorder?: Recorder;
+  /** Seconds after which the child was to be killed: the kernel's SIGALRM says that they are over. @see setitimer(2) */
+  readonly timeout?: number | undefined;
+  /** Open files that a line `ended STATUS KILLS SECONDS NANOSECONDS LOST` is appended to: see {@link parseEnd}. */
+  readonly tell?: readonly Slot[];
+  /** A file of process ids: when the child is gone all of these are killed, until there are none. */
+  readonly sweep?: string;
   /** Looked at when the child is gone, before the cleanup. */
   readonly notices?: readonly Notice[];
   readonly cleanup: readonly CallStep[];
   readonly reason?: string;
+}
+
+/** A log of frames (see containers/log.ts), written by the supervisor as long as the container runs. */
+export interface Recorder {
+  readonly log: Slot;
+  /** Where the frames come from: a pipe's reading end, or a terminal's master. What fails to be written is counted. */
+  readonly sources: readonly { readonly from: Slot; readonly part?: 0; readonly stream: number }[];
+}
+
+/**
+ * Reads a child's report from a pipe until the child has executed its program, which closes the pipe: text goes to
+ * standard error, {@link FAILED} is the end of a child that has failed. Then this process ends as the child did.
+ */
+export interface HeedStep {
+  readonly kind: "heed";
+  readonly pid: Slot;
+  /** The pipe, as pipe2(2) leaves it. */
+  readonly from: Slot;
+  /** A child that says {@link STARTED} at its time; one that closes the pipe without it was killed. */
+  readonly confirms: boolean;
+  readonly cleanup: readonly CallStep[];
+  readonly reason?: string;
+}
+
+/** What a child writes as the last byte, see {@link HeedStep}. */
+export const FAILED = 0;
+export const STARTED = 1;
+
+/** From here on this process writes what fails to another descriptor than 2. No call of its own. */
+export interface ReportStep {
+  readonly kind: "report";
+  readonly to: number;
 }
 
 /** A line on standard error for what the kernel has counted and nobody else tells. */
@@ -121,7 +174,18 @@ export interface PreparedStep {
 }
 
 export type Step =
-  PreparedStep | CallStep | ForkStep | ExecStep | WaitStep | SuperviseStep | ExitStep | JoinStep | ExpectStep;
+  | PreparedStep
+  | CallStep
+  | ForkStep
+  | ExecStep
+  | WaitStep
+  | SuperviseStep
+  | ExitStep
+  | JoinStep
+  | ExpectStep
+  | HeedStep
+  | ReportStep
+  | IdentifyStep;
 
 export interface Plan {
   /** What errors begin with: `nsk unshare`. */

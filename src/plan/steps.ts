@@ -8,10 +8,11 @@ import {
   CAP,
   CLONE,
   type FlagTable,
+  flagText,
   KEYCTL_JOIN_SESSION_KEYRING,
   LOCK,
   MNT,
-  MOUNT_ATTR_RDONLY,
+  MOUNT_ATTR,
   MOVE_MOUNT,
   MS,
   NET,
@@ -43,7 +44,7 @@ import {
   valueOf,
 } from "./call.ts";
 import type { Arch, SyscallName } from "../abi/syscalls.ts";
-import type { Notice } from "./plan.ts";
+import type { Notice, Step } from "./plan.ts";
 
 /** What every step may say besides its arguments. */
 export interface About {
@@ -141,6 +142,10 @@ export const write = (fd: Slot, data: string | Uint8Array, title: string, about?
   const value = typeof data === "string" ? encode(data) : data;
   return call("write", [valueOf(fd), { type: "bytes", value }, int(value.length)], title, about);
 };
+
+/** `lseek(fd, 0, SEEK_SET)`. @see lseek(2) */
+export const rewind = (fd: Slot): CallStep =>
+  call("lseek", [valueOf(fd), int(0), int(0, "SEEK_SET")], "rewind");
 
 /** Open a file that exists, write `data` with one call, close it: how proc and cgroup files take a value. */
 export const writeFile = (pathname: string, data: string, about: About = {}): CallStep[] => {
@@ -291,26 +296,27 @@ export const ignoreSignal = (signal: number): CallStep => {
 };
 
 /**
- * `prlimit64(0, resource, {soft, hard}, NULL)`; -1 is no limit. EPERM for a hard limit above the present one without
+ * `prlimit64(0, resource, {soft, hard}, NULL)`, or another process's (`of`); -1 is no limit. EPERM for a hard limit above the present one without
  * CAP_SYS_RESOURCE. @see prlimit(2)
  */
 export const limitResource = (
   resource: keyof typeof RLIMIT,
   soft: number,
   hard: number,
-  about?: About,
+  about: About & { of?: Slot } = {},
 ): CallStep => {
+  const { of, ...rest } = about;
   const value = new Uint8Array(BigInt64Array.of(BigInt(soft), BigInt(hard)).buffer);
   return call(
     "prlimit64",
     [
-      int(0),
+      of ? valueOf(of) : int(0),
       int(RLIMIT[resource], resource),
       { type: "bytes", value, text: `{rlim_cur=${limitText(soft)}, rlim_max=${limitText(hard)}}` },
       NULL,
     ],
     `set ${resource}`,
-    about,
+    rest,
   );
 };
 
@@ -414,10 +420,10 @@ export const setHostname = (name: string, about?: About): CallStep => {
 
 const hexadecimal = (value: number): string => (value === 0 ? "0" : `0x${value.toString(16)}`);
 
-/** A device node as mknod(2) takes it. */
+/** A device node or named pipe as mknod(2) takes it. */
 export interface Node {
   readonly path: string;
-  readonly type: "b" | "c";
+  readonly type: "b" | "c" | "p";
   readonly major: number;
   readonly minor: number;
   /** Permission bits. */
@@ -428,7 +434,9 @@ export interface Node {
 const deviceNumber = (major: number, minor: number): number =>
   ((minor & 0xff) | (major << 8) | ((minor & 0xfff00) << 12)) >>> 0;
 
-/** `mknodat(AT_FDCWD, pathname, S_IFCHR|mode, makedev(major, minor))`, S_IFBLK for a block device. @see mknod(2) */
+const NODES = { b: "S_IFBLK", c: "S_IFCHR", p: "S_IFIFO" } as const;
+
+/** `mknodat(AT_FDCWD, pathname, S_IFCHR|mode, makedev(major, minor))`, or S_IFBLK, or S_IFIFO. @see mknod(2) */
 export const makeDevice = (
   { path: pathname, type, major, minor, fileMode: mode }: Node,
   about?: About,
@@ -438,9 +446,7 @@ export const makeDevice = (
     [
       cwd,
       string(pathname),
-      type === "c"
-        ? int(S.S_IFCHR | mode, `S_IFCHR|0${mode.toString(8)}`)
-        : int(S.S_IFBLK | mode, `S_IFBLK|0${mode.toString(8)}`),
+      int(S[NODES[type]] | mode, `${NODES[type]}|0${mode.toString(8)}`),
       int(deviceNumber(major, minor), `makedev(${hexadecimal(major)}, ${hexadecimal(minor)})`),
     ],
     `make the device ${pathname}`,
@@ -486,29 +492,103 @@ export const linkOpen = (fd: Slot, pathname: string, about?: About): CallStep =>
     about,
   );
 
-/** `open_tree(AT_FDCWD, source, OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC|AT_RECURSIVE)`. @see open_tree(2) */
-export const openTree = (source: string, result: Slot, about?: About): CallStep => {
-  const how = OPEN_TREE.OPEN_TREE_CLONE | OPEN_TREE.OPEN_TREE_CLOEXEC | OPEN_TREE.AT_RECURSIVE;
+/** `open_tree(AT_FDCWD, source, OPEN_TREE_CLONE|OPEN_TREE_CLOEXEC|AT_RECURSIVE)`, or of one mount alone. @see open_tree(2) */
+export const openTree = (
+  source: string,
+  result: Slot,
+  about?: About,
+  reach: "tree" | "mount" = "tree",
+): CallStep => {
+  const whole = reach === "tree" ? OPEN_TREE.AT_RECURSIVE : 0;
+  const how = OPEN_TREE.OPEN_TREE_CLONE | OPEN_TREE.OPEN_TREE_CLOEXEC | whole;
   return call("open_tree", [cwd, string(source), flags(how, OPEN_TREE)], `open ${source}`, {
     result,
     ...about,
   });
 };
 
-/** `mount_setattr(tree, "", AT_EMPTY_PATH|AT_RECURSIVE, {attr_set=MOUNT_ATTR_RDONLY}, 32)`. @see mount_setattr(2) */
-export const readonlyTree = (tree: Slot, about?: About): CallStep => {
+/** What {@link setMountAttributes} changes. `propagation` is MS_SHARED or the like; `userns` is what ids are mapped by. */
+export interface MountChange {
+  readonly set?: number;
+  readonly cleared?: number;
+  readonly propagation?: number;
+  readonly userns?: Slot;
+  readonly isRecursive?: boolean;
+}
+
+/**
+ * `mount_setattr(mount, "", AT_EMPTY_PATH, {attr_set, attr_clr, propagation, userns_fd}, 32)`, with AT_RECURSIVE for all
+ * mounts of the tree. Since Linux 5.12. @see mount_setattr(2)
+ */
+export const setMountAttributes = (
+  fd: Slot,
+  { set = 0, cleared = 0, propagation = 0, userns, isRecursive = false }: MountChange,
+  about?: About,
+): CallStep => {
   const value = new Uint8Array(32); // struct mount_attr { u64 attr_set, attr_clr, propagation, userns_fd; }
-  value[0] = MOUNT_ATTR_RDONLY;
+  const words = new BigUint64Array(value.buffer);
+  words[0] = BigInt(set);
+  words[1] = BigInt(cleared);
+  words[2] = BigInt(propagation);
+  const text = `{attr_set=${flagText(set, MOUNT_ATTR)}, attr_clr=${attributesText(cleared)}, propagation=${flagText(propagation, MS)}, userns_fd=${userns?.slot ?? 0}}`;
   return call(
     "mount_setattr",
     [
-      valueOf(tree),
+      valueOf(fd),
       string(""),
-      flags(AT.AT_EMPTY_PATH | AT.AT_RECURSIVE, AT),
-      { type: "bytes", value, text: "{attr_set=MOUNT_ATTR_RDONLY, attr_clr=0, propagation=0, userns_fd=0}" },
+      flags(AT.AT_EMPTY_PATH | (isRecursive ? AT.AT_RECURSIVE : 0), AT),
+      userns
+        ? {
+            type: "struct",
+            fields: [
+              { size: 8, value: set },
+              { size: 8, value: cleared },
+              { size: 8, value: propagation },
+              { size: 8, value: userns },
+            ],
+            text,
+          }
+        : { type: "bytes", value, text },
       int(value.length),
     ],
-    "make read-only",
+    "change the mount",
+    about,
+  );
+};
+
+const attributesText = (bits: number): string => {
+  const { MOUNT_ATTR__ATIME } = MOUNT_ATTR;
+  if ((bits & MOUNT_ATTR__ATIME) !== MOUNT_ATTR__ATIME) return flagText(bits, MOUNT_ATTR);
+  const rest = bits & ~MOUNT_ATTR__ATIME;
+  return rest ? `${flagText(rest, MOUNT_ATTR)}|MOUNT_ATTR__ATIME` : "MOUNT_ATTR__ATIME";
+};
+
+/** {@link setMountAttributes}: the whole tree becomes read-only. */
+export const readonlyTree = (tree: Slot, about?: About): CallStep =>
+  setMountAttributes(
+    tree,
+    { set: MOUNT_ATTR.MOUNT_ATTR_RDONLY, isRecursive: true },
+    { title: "make read-only", ...about },
+  );
+
+/**
+ * `mount_setattr(AT_FDCWD, path, 0, {attr_set}, 32)`: what a mount is besides what it is already, since Linux 5.12. Those
+ * of another user namespace's cannot be taken away, which MS_REMOUNT would. @see mount_setattr(2)
+ */
+export const restrictMount = (pathname: string, attributes: number, about?: About): CallStep => {
+  const value = new Uint8Array(32);
+  value[0] = attributes;
+  const names = flagText(attributes, MOUNT_ATTR);
+  return call(
+    "mount_setattr",
+    [
+      cwd,
+      string(pathname),
+      int(0),
+      { type: "bytes", value, text: `{attr_set=${names}, attr_clr=0, propagation=0, userns_fd=0}` },
+      int(value.length),
+    ],
+    `restrict ${pathname}`,
     about,
   );
 };
@@ -563,34 +643,53 @@ export const dropFromBoundingSet = (bit: number, name: string, about?: About): C
     ...about,
   });
 
-/** `capset(header, data)`: these in the permitted and effective set, the inheritable empty. @see capset(2) */
-export const setCapabilities = (names: readonly (keyof typeof CAP)[], about?: About): CallStep => {
+/** Names of the capabilities in each of a process's own sets. @see capabilities(7) */
+export interface CapabilitySets {
+  readonly effective: readonly (keyof typeof CAP)[];
+  readonly permitted: readonly (keyof typeof CAP)[];
+  readonly inheritable: readonly (keyof typeof CAP)[];
+}
+
+/** `capset(header, data)`: the sets become these. @see capset(2) */
+export const setCapabilities = (sets: CapabilitySets, about?: About): CallStep => {
   const header = new Uint8Array(Uint32Array.of(0x20080522, 0).buffer); // _LINUX_CAPABILITY_VERSION_3, this process
   // { effective, permitted, inheritable } for bits 0 to 31, and again for those above
   const words = new Uint32Array(6);
-  let text = "";
-  for (const name of names) {
-    const bit = CAP[name];
-    const half = bit < 32 ? 0 : 3;
-    words[half]! |= 1 << (bit & 31);
-    words[half + 1] = words[half]!;
-    text += `${text && "|"}1<<${name}`;
-  }
-  const set = text || "0";
+  const fill = (names: readonly (keyof typeof CAP)[], at: 0 | 1 | 2): string => {
+    let text = "";
+    for (const name of names) {
+      const bit = CAP[name];
+      words[at + (bit < 32 ? 0 : 3)]! |= 1 << (bit & 31);
+      text += `${text && "|"}1<<${name}`;
+    }
+    return text || "0";
+  };
+  const text = `{effective=${fill(sets.effective, 0)}, permitted=${fill(sets.permitted, 1)}, inheritable=${fill(sets.inheritable, 2)}}`;
   return call(
     "capset",
     [
       { type: "bytes", value: header, text: "{version=_LINUX_CAPABILITY_VERSION_3, pid=0}" },
-      {
-        type: "bytes",
-        value: new Uint8Array(words.buffer),
-        text: `{effective=${set}, permitted=${set}, inheritable=0}`,
-      },
+      { type: "bytes", value: new Uint8Array(words.buffer), text },
     ],
     "set the capabilities",
     about,
   );
 };
+
+/** `prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0)`. @see PR_CAP_AMBIENT(2const) */
+export const raiseAmbient = (name: keyof typeof CAP, about?: About): CallStep =>
+  call(
+    "prctl",
+    [
+      int(PR.PR_CAP_AMBIENT, "PR_CAP_AMBIENT"),
+      int(PR.PR_CAP_AMBIENT_RAISE, "PR_CAP_AMBIENT_RAISE"),
+      int(CAP[name], name),
+      int(0),
+      int(0),
+    ],
+    "set the ambient capabilities",
+    about,
+  );
 
 /** `prctl(PR_SET_KEEPCAPS, 1)`: a change of user leaves the permitted set as it is. @see PR_SET_KEEPCAPS(2const) */
 export const keepCapabilities = (about?: About): CallStep =>
@@ -656,6 +755,26 @@ export const readCounts = (pathname: string, reason: string): Pick<Notice, "read
 const dup = (from: Slot, to: number, title: string): CallStep =>
   call("dup3", [valueOf(from), int(to), int(0)], title);
 
+/** `dup3(fd, to, O_CLOEXEC)` into `result`. @see dup(2) */
+export const moveDescriptor = (fd: Arg, to: number, result: Slot, about?: About): CallStep =>
+  call("dup3", [fd, int(to), int(O.O_CLOEXEC, "O_CLOEXEC")], "keep a descriptor", { result, ...about });
+
+/** Reads the line of /proc of process `pid`, and ends unless it is the one that started at `started`. */
+export const identify = (pid: number, started: string, hint: string): Step[] => {
+  const [fd, title] = [slot("stat"), `find process ${pid}`];
+  const stat = { type: "buffer", name: "its line", size: 1024 } as const;
+  return [
+    open(`/proc/${pid}/stat`, O.O_RDONLY | O.O_CLOEXEC, fd, {
+      title,
+      reason: "whether its number is another's by now",
+      hints: { [errno("ENOENT")]: hint },
+    }),
+    call("read", [valueOf(fd), stat, int(stat.size - 1)], title, { hints: { [errno("ESRCH")]: hint } }),
+    close(fd, { title }),
+    { kind: "identify", stat, started, title, hint },
+  ];
+};
+
 /** Standard input becomes /dev/null. */
 export const readNothing = (): CallStep[] => {
   const fd = slot("null");
@@ -665,6 +784,68 @@ export const readNothing = (): CallStep[] => {
     dup(fd, 0, title),
     close(fd, { title }),
   ];
+};
+
+/** `dup3(fd, to, flags)` of one of a pair. @see dup(2) */
+export const duplicate = (
+  pair: Slot,
+  part: 0 | 1,
+  to: number,
+  about?: About & { closes?: boolean },
+): CallStep => {
+  const { closes = false, ...rest } = about ?? {};
+  const how = closes ? int(O.O_CLOEXEC, "O_CLOEXEC") : int(0);
+  return call("dup3", [partOf(pair, part), int(to), how], `hand on descriptor ${to}`, rest);
+};
+
+/** `fchown(fd, owner, group)`. @see chown(2) */
+export const chownOpen = (fd: Arg, owner: number, group: number, about?: About): CallStep =>
+  call("fchown", [fd, int(owner), int(group)], "change the owner of a pipe", about);
+
+/** `close(fd)` of one of a pair. @see close(2) */
+export const closePart = (pair: Slot, part: 0 | 1, about?: About): CallStep =>
+  call("close", [partOf(pair, part)], "close", about);
+
+export const closeNumber = (fd: number): CallStep => call("close", [int(fd)], "close");
+
+/** `write(fd, byte, 1)`: what a heed step of another process waits for. */
+export const tell = (fd: number | Slot, byte: number): CallStep =>
+  call(
+    "write",
+    [typeof fd === "number" ? int(fd) : partOf(fd, 1), { type: "bytes", value: Uint8Array.of(byte) }, int(1)],
+    "tell of the start",
+    { onError: "ignore" },
+  );
+
+/** `pipe2(pipefd, O_CLOEXEC)`: both ends in one slot. @see pipe(2) */
+export const pipe = (result: Slot, about?: About): CallStep =>
+  call("pipe2", [{ type: "out", slot: result }, int(O.O_CLOEXEC, "O_CLOEXEC")], "make a pipe", about);
+
+/** Standard input, output and error become /dev/null, which is open already. */
+export const hush = (nothing: Slot): CallStep[] =>
+  [0, 1, 2].map((fd, i) =>
+    call("dup3", [valueOf(nothing), int(fd), int(0)], "let go of the caller's files", {
+      ...(i === 0 && { reason: "the caller's files are not held open by one that stays" }),
+    }),
+  );
+
+/** `setitimer(ITIMER_REAL, {seconds once}, NULL)`: SIGALRM when they are over; execve(2) keeps it, a child has none. */
+export const setAlarm = (seconds: number, about?: About): CallStep => {
+  const value = new Uint8Array(BigInt64Array.of(0n, 0n, BigInt(seconds), 0n).buffer); // struct itimerval
+  return call(
+    "setitimer",
+    [
+      int(0, "ITIMER_REAL"),
+      {
+        type: "bytes",
+        value,
+        text: `{it_interval={tv_sec=0, tv_usec=0}, it_value={tv_sec=${seconds}, tv_usec=0}}`,
+      },
+      NULL,
+    ],
+    "set the alarm",
+    about,
+  );
 };
 
 /** Two connected sockets in one slot. @see socketpair(2) */
@@ -686,9 +867,15 @@ export const socketPair = (result: Slot, about?: About): CallStep =>
  * controlling terminal of its session. The supervisor is told the number of the master's descriptor, and takes it
  * (see {@link takeDescriptor}) before the child goes on.
  */
-export const openTerminal = (pair: Slot): CallStep[] => {
+export const openTerminal = (pair: Slot): CallStep[] => [...newTerminal(partOf(pair, 1)), ...useTerminal()];
+
+/** The side of a new terminal that programs use. */
+export const terminal = slot("tty");
+
+/** The first half of {@link openTerminal}; `supervisor` is the socket that whoever takes the master listens at. */
+export const newTerminal = (supervisor: Arg): CallStep[] => {
   const title = "open a terminal";
-  const [master, terminal] = [slot("ptmx"), slot("tty")];
+  const master = slot("ptmx");
   const answer: Arg = { type: "buffer", name: "answer", size: 8 };
   return [
     open("/dev/ptmx", O.O_RDWR | O.O_NOCTTY | O.O_CLOEXEC, master, {
@@ -712,16 +899,33 @@ export const openTerminal = (pair: Slot): CallStep[] => {
         result: terminal,
       },
     ),
-    call("write", [partOf(pair, 1), { type: "out", slot: master }, int(8)], title, {
+    call("write", [supervisor, { type: "out", slot: master }, int(8)], title, {
       reason: "the supervisor takes it from here",
     }),
-    call("read", [partOf(pair, 1), answer, int(1)], title),
+    call("read", [supervisor, answer, int(1)], title, { endWhen: "zero" }),
+  ];
+};
+
+/** The second half: the terminal becomes the three, and the controlling one. */
+export const useTerminal = (): CallStep[] => {
+  const title = "use the terminal";
+  return [
     call("ioctl", [valueOf(terminal), int(TTY.TIOCSCTTY, "TIOCSCTTY"), int(0)], title),
     dup(terminal, 0, title),
     dup(terminal, 1, title),
     dup(terminal, 2, title),
   ];
 };
+
+/** Instead of the second half for a process that another is started from: that one takes {@link controlTerminal}. */
+export const standOnTerminal = (): CallStep[] => {
+  const title = "use the terminal";
+  return [dup(terminal, 0, title), dup(terminal, 1, title), dup(terminal, 2, title)];
+};
+
+/** `ioctl(0, TIOCSCTTY, 0)`: standard input becomes the controlling terminal of this session. @see ioctl_tty(2) */
+export const controlTerminal = (): CallStep =>
+  call("ioctl", [int(0), int(TTY.TIOCSCTTY, "TIOCSCTTY"), int(0)], "use the terminal");
 
 /**
  * The supervisor's side of {@link openTerminal}. A child that has failed before it had a terminal has said why, and

@@ -217,6 +217,13 @@ export const fileOwner = (path: string): { uid: number; gid: number } | undefine
   return { uid: status!.view.getUint32(at, true), gid: status!.view.getUint32(at + 4, true) };
 };
 
+/** What stands at a path itself, symbolic links not followed; undefined where there is nothing. @see lstat(2) */
+export const entryStatus = (path: string): { uid: number; mode: number } | undefined => {
+  const name = cString(path);
+  if (readStatus(AT_FDCWD, address(name), AT.AT_SYMLINK_NOFOLLOW) < 0) return undefined;
+  return { uid: status!.view.getUint32(arch === "x64" ? 28 : 24, true), mode: modeOf(status!.view) };
+};
+
 const linkCount = (path: string): number => {
   const name = cString(path);
   const result = readStatus(AT_FDCWD, address(name), 0);

@@ -170,7 +170,7 @@ describe("where devices are filtered", () => {
     ]);
     const unfiltered = planLimits(v2(), "c1", { devices });
     expect(unfiltered).toMatchObject({ filtersDevices: false, groups: [], create: [] });
-    const both = planLimits(v2({ files: initial }), "c1", { devices, pids: 5 });
+    const both = planLimits(v2({ files: initial }), "c1", { devices, pids: { limit: 5 } });
     expect(both.groups).toEqual(["/sys/fs/cgroup/nsk-c1"]);
   });
 });

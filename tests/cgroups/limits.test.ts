@@ -1,14 +1,54 @@
 import { describe, expect, test } from "bun:test";
 import { HostError } from "../../src/abi/errors.ts";
 import { type Limits, planLimits } from "../../src/cgroups/limits.ts";
+import type { Resources } from "../../src/cgroups/resources.ts";
 import type { Host } from "../../src/host/host.ts";
 import { outline } from "../support/steps.ts";
 import { hybrid, v1, v2 } from "./hosts.ts";
 
-const quarter: Limits = { cpuQuota: 25000, cpuPeriod: 100000 };
+const quarter: Resources = { cpu: { quota: 25000, period: 100000 } };
 
 const rows: [what: string, host: Host, limits: Limits, groups: string[], create: string[]][] = [
   ["no limit needs no group", v2(), {}, [], []],
+  [
+    "what is counted on version 1",
+    v1(),
+    { counted: true },
+    ["/sys/fs/cgroup/cpu,cpuacct/nsk-c1", "/sys/fs/cgroup/memory/nsk-c1", "/sys/fs/cgroup/pids/nsk-c1"],
+    [
+      "mkdir /sys/fs/cgroup/cpu,cpuacct/nsk-c1",
+      "mkdir /sys/fs/cgroup/memory/nsk-c1",
+      "mkdir /sys/fs/cgroup/pids/nsk-c1",
+    ],
+  ],
+  [
+    "what is counted on version 2, where all is handed on",
+    v2(),
+    { counted: true },
+    ["/sys/fs/cgroup/nsk-c1"],
+    ["mkdir /sys/fs/cgroup/nsk-c1"],
+  ],
+  [
+    "what is counted on version 2 below a group that holds processes",
+    v2({
+      files: { "/sys/fs/cgroup/cgroup.type": "domain\n", "/sys/fs/cgroup/cgroup.subtree_control": "\n" },
+    }),
+    { counted: true },
+    ["/sys/fs/cgroup/nsk-c1"],
+    ["mkdir /sys/fs/cgroup/nsk-c1"],
+  ],
+  [
+    "nothing is counted where nothing may be made",
+    v2({
+      files: {
+        "/proc/self/mountinfo":
+          "30 22 0:26 / /sys/fs/cgroup ro,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n",
+      },
+    }),
+    { counted: true },
+    [],
+    [],
+  ],
   [
     "a quarter of a processor on version 1",
     hybrid(),
@@ -23,7 +63,7 @@ const rows: [what: string, host: Host, limits: Limits, groups: string[], create:
   [
     "all limits on version 1",
     v1(),
-    { ...quarter, cpuShares: 512, memory: 1048576, pids: 10, cpus: "0-1" },
+    { cpu: { ...quarter.cpu, shares: 512, cpus: "0-1" }, memory: { limit: 1048576 }, pids: { limit: 10 } },
     [
       "/sys/fs/cgroup/cpuset/nsk-c1",
       "/sys/fs/cgroup/cpu,cpuacct/nsk-c1",
@@ -49,14 +89,14 @@ const rows: [what: string, host: Host, limits: Limits, groups: string[], create:
   [
     "memory where swap is not accounted for",
     hybrid(),
-    { memory: 4096 },
+    { memory: { limit: 4096 } },
     ["/sys/fs/cgroup/memory/nsk-c1"],
     ["mkdir /sys/fs/cgroup/memory/nsk-c1", "/sys/fs/cgroup/memory/nsk-c1/memory.limit_in_bytes < 4096"],
   ],
   [
     "all limits on version 2, in one group",
     v2(),
-    { ...quarter, cpuShares: 512, memory: 1048576, pids: 0, cpus: "0-1" },
+    { cpu: { ...quarter.cpu, shares: 512, cpus: "0-1" }, memory: { limit: 1048576 }, pids: { limit: 0 } },
     ["/sys/fs/cgroup/nsk-c1"],
     [
       "/sys/fs/cgroup/cgroup.subtree_control < +cpuset +cpu",
@@ -87,7 +127,10 @@ describe("a program that was killed for want of memory is told with the limit, b
   ];
   for (const [version, host, file, limit] of rows)
     test(version, () => {
-      const [notice, ...others] = planLimits(host, "c1", { memory: 4096, pids: 5 }).notices;
+      const [notice, ...others] = planLimits(host, "c1", {
+        memory: { limit: 4096 },
+        pids: { limit: 5 },
+      }).notices;
       expect(others).toEqual([]);
       expect(notice!.read[0]!.args[1]).toEqual({ type: "string", value: file });
       expect(notice!.text).toEndWith(`whose ${limit} is 4096`);
@@ -98,7 +141,7 @@ describe("a program that was killed for want of memory is told with the limit, b
 });
 
 describe("a container's failures", () => {
-  const { create, join } = planLimits(v1(), "c1", { ...quarter, memory: 1 });
+  const { create, join } = planLimits(v1(), "c1", { ...quarter, memory: { limit: 1 } });
   test("have the plan's status, not libcgroup's", () => {
     expect([...create, ...join].filter(({ status }) => status !== undefined)).toEqual([]);
   });
@@ -110,7 +153,7 @@ describe("a container's failures", () => {
   });
   test("begin with a controller that is not mounted, with docker's status", () => {
     try {
-      planLimits(hybrid(), "c1", { cpus: "0" });
+      planLimits(hybrid(), "c1", { cpu: { cpus: "0" } });
       throw new Error("it was planned");
     } catch (error) {
       expect(error).toBeInstanceOf(HostError);

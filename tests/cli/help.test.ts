@@ -116,9 +116,22 @@ test("nsk --help lists the commands by group", async () => {
     Containers:
      run             Run a program in a container: namespaces, a root, limits and
                      least privilege, gone when it ends
+     exec            Run another program in a container that runs, confined as the
+                     container's own is
+     logs            Show what a container in the background (run -d) has printed:
+                     its standard output here, its standard error there
      stop            Ask containers to end, by name or the beginning of the id, and
                      kill those that do not
      kill            Send containers a signal, by name or the beginning of the id
+     wait            Wait until containers have ended, and print their exit statuses
+     rm              Remove containers that have ended: the log, the exit status,
+                     the name
+     inspect         Print all that is known of containers, as JSON
+     stats           Show what containers use, all that run unless some are named,
+                     every second
+     oci             Containers from OCI bundles, as engines have a runtime make
+                     them: create, start, state, kill, delete, exec, run, list, ps,
+                     pause, resume, spec, features
 
     Images:
      pull            Get an image from a registry
@@ -129,6 +142,9 @@ test("nsk --help lists the commands by group", async () => {
      import          Make images of a file: what 'docker save' wrote, an OCI layout
                      (a directory or its tar), or the tar of a root file system;
                      plain, gzip or zstd
+     login           Log in to a registry (docker's own unless one is named)
+     logout          Forget the login of a registry (docker's own unless one is
+                     named)
 
     Scripts:
      script          Run a script in TypeScript

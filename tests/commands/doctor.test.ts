@@ -18,6 +18,7 @@ const wellFiles = {
   "/etc/subgid": "ann:100000:65536\n",
   "/usr/bin/newuidmap": "",
   "/usr/bin/newgidmap": "",
+  "/usr/bin/pasta": "",
 };
 const wellTrials: Trials = {
   namespaces: {
@@ -104,6 +105,12 @@ describe("each fact has its check, its severity, and its mend", () => {
       { "/usr/bin/newuidmap": undefined },
       {},
       { id: "subid.newuidmap", severity: "note", mend: /apt install uidmap/ },
+    ],
+    [
+      "no program for a network",
+      { "/usr/bin/pasta": undefined },
+      {},
+      { id: "network.programs", severity: "note", mend: /apt install passt/ },
     ],
     [
       "no control groups",

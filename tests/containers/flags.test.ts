@@ -38,36 +38,24 @@ describe("limits", () => {
   const m = 2 ** 20;
   const rows: readonly (readonly [flags: object, expected: object])[] = [
     [{}, {}],
-    [{ cpus: "0.25" }, { cpuQuota: 25_000, cpuPeriod: 100_000 }],
+    [{ cpus: "0.25" }, { cpu: { quota: 25_000, period: 100_000 } }],
     [{ cpus: "0" }, {}],
-    [{ cpuQuota: "50000" }, { cpuQuota: 50_000, cpuPeriod: 100_000 }],
-    [
-      { cpuQuota: "5000", cpuPeriod: "10000" },
-      { cpuQuota: 5_000, cpuPeriod: 10_000 },
-    ],
+    [{ cpuQuota: "50000" }, { cpu: { quota: 50_000, period: 100_000 } }],
+    [{ cpuQuota: "5000", cpuPeriod: "10000" }, { cpu: { quota: 5_000, period: 10_000 } }],
     [{ cpuPeriod: "10000" }, {}],
-    [{ memory: "64m" }, { memory: 64 * m }],
-    [
-      { memory: "64m", memorySwap: "64m" },
-      { memory: 64 * m, swap: 0 },
-    ],
-    [
-      { memory: "64m", memorySwap: "1g" },
-      { memory: 64 * m, swap: 960 * m },
-    ],
-    [
-      { memory: "64m", memorySwap: "-1" },
-      { memory: 64 * m, swap: -1 },
-    ],
+    [{ memory: "64m" }, { memory: { limit: 64 * m } }],
+    [{ memory: "64m", memorySwap: "64m" }, { memory: { limit: 64 * m, swap: 64 * m } }],
+    [{ memory: "64m", memorySwap: "1g" }, { memory: { limit: 64 * m, swap: 1024 * m } }],
+    [{ memory: "64m", memorySwap: "-1" }, { memory: { limit: 64 * m, swap: -1 } }],
     [
       { cpusetCpus: "0-1", cpusetMems: "0", blkioWeight: "300" },
-      { cpus: "0-1", mems: "0", blkioWeight: 300 },
+      { cpu: { cpus: "0-1", mems: "0" }, blockIO: { weight: 300 } },
     ],
   ];
   test.each(rows)("%j", (flags, expected) => {
     const found = parseResources({ ...none, ...flags }, []);
-    const given = Object.entries(found).filter(([, value]) => value !== undefined);
-    expect(Object.fromEntries(given)).toEqual({ ...expected, devices: DEVICE_RULES });
+    const nothing = { cpu: {}, memory: {}, blockIO: {}, pids: {} };
+    expect(found).toEqual({ ...nothing, ...expected, devices: DEVICE_RULES });
   });
   const bad: readonly (readonly [flags: object, message: string])[] = [
     [{ cpus: "1", cpuQuota: "1000" }, "--cpus stands for --cpu-quota and --cpu-period: give it, or those"],
@@ -470,9 +458,7 @@ describe("what nsk has not is refused by name", () => {
     [["-P"], "--publish-all: the container has no network of its own but loopback"],
     [["--restart", "always"], "--restart: nobody watches over a container"],
     [["--health-cmd", "true"], "--health-cmd: there are no health checks"],
-    [["--pid", "host"], "--pid: a container has process ids of its own"],
-    [["--ipc", "container:x"], "--ipc container:x: nsk run has private and shareable and none and host"],
-    [["--userns", "keep-id"], "--userns keep-id: nsk run has host"],
+    [["--userns", "keep-id"], "--userns keep-id: root's containers have the host's ids (host)"],
   ])("%p", (options, message) => {
     const { status, stderr } = runNsk("run", ...options, "true");
     expect({ status, stderr }).toEqual({ status: 125, stderr: expect.stringContaining(message) });

@@ -2,8 +2,15 @@
 
 import { describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
-import { NAMES } from "../../src/containers/record.ts";
-import { checkName, detailsText, findRunning, parseRunning } from "../../src/containers/record.ts";
+import type { Config } from "../../src/containers/config.ts";
+import { namesIn, STATE } from "../../src/containers/record.ts";
+import {
+  checkName,
+  detailsText,
+  findContainer,
+  parseEnd,
+  parseRunning,
+} from "../../src/containers/record.ts";
 import { testNeeding } from "../support/needs.ts";
 import { runNsk } from "../support/nsk.ts";
 import { nothing, remainsOf, type Started, startContainer, stateOf, until } from "./containers.ts";
@@ -17,25 +24,44 @@ const start = (script: string, ...options: string[]): Promise<Started> =>
 describe("a record", () => {
   const stat = `77 (sh) S 1 77 77 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4711 1 2\n`;
   test("says what it was told, behind its groups and before its first process", () => {
-    const details = { name: "box", command: ["sh", 'a "b"\n'], labels: { a: "" } };
+    const details = {
+      name: "box",
+      command: ["sh", 'a "b"\n'],
+      labels: { a: "" },
+      created: "2026-01-31T10:00:00.000Z",
+      detached: false,
+      autoRemove: false,
+      interactive: true,
+      config: {} as Config,
+    };
     const text = `/sys/fs/cgroup/x\n${detailsText(details)}${stat}`;
     const first = { pid: 77, started: "4711" };
-    expect(parseRunning("0123456789ab", text)).toEqual({ ...details, id: "0123456789ab", first });
+    expect(parseRunning("0123456789ab", text)).toEqual({
+      ...details,
+      id: "0123456789ab",
+      first,
+      groups: ["/sys/fs/cgroup/x"],
+    });
     expect(parseRunning("0123456789ab", detailsText(details))).toBeUndefined();
     expect(parseRunning("0123456789ab", stat)).toBeUndefined();
     expect(parseRunning("0123456789ab", `{broken\n${stat}`)).toBeUndefined();
   });
   test("is found by its name before the beginning of another's id", () => {
-    const first = { pid: 1, started: "1" };
-    const all = [
-      { id: "aaa000000000", command: [], first },
-      { id: "aab000000000", command: [], first, name: "aaa" },
-    ];
-    expect(findRunning(all, "aaa")).toBe(all[1]!);
-    expect(findRunning(all, "aaa0")).toBe(all[0]!);
-    expect(() => findRunning(all, "aa")).toThrow("'aa' is the beginning of 2 containers' ids");
+    const all = [{ id: "aaa000000000" }, { id: "aab000000000", name: "aaa" }];
+    expect(findContainer(all, "aaa")).toBe(all[1]!);
+    expect(findContainer(all, "aaa0")).toBe(all[0]!);
+    expect(() => findContainer(all, "aa")).toThrow("'aa' is the beginning of 2 containers' ids");
     for (const word of ["", "b", "aaa000000000x"])
-      expect(() => findRunning(all, word)).toThrow("no such container");
+      expect(() => findContainer(all, word)).toThrow("no such container");
+  });
+  test("says how it ended, once it has", () => {
+    const text = `/sys/fs/cgroup/x\n${stat}`;
+    const end = (wait: number, kills = 0) =>
+      parseEnd(`${text}ended ${wait} ${kills} 1700000000 500000000 0\n`);
+    expect(parseEnd(text)).toBeUndefined();
+    expect(parseEnd(`${text}ended 768 0 17`)).toBeUndefined();
+    expect(end(768)).toEqual({ status: 3, outOfMemory: false, at: 1700000000500, lost: 0 });
+    expect(end(9, 1)).toEqual({ status: 137, outOfMemory: true, at: 1700000000500, lost: 0 });
   });
   test.each(["a", "", "a/b", "../x", ".a", "-a", "a b", "a\n", "ä1", "x".repeat(201)])(
     "%j is no name",
@@ -81,7 +107,7 @@ live("a name is one container's, until that ends", async () => {
   const second = runNsk("run", "--name", name, "true");
   expect(second).toMatchObject({
     status: 125,
-    stderr: `nsk run: take the name ${name} failed: File exists\nhint: a container of that name is running: nsk stop ${name}\n`,
+    stderr: `nsk run: take the name ${name} failed: File exists\nhint: a container has that name: nsk rm -f ${name}\n`,
   });
   expect(
     listed()
@@ -90,7 +116,7 @@ live("a name is one container's, until that ends", async () => {
   ).toEqual([it.id]);
   it.say("");
   await it.exited;
-  expect(existsSync(`${NAMES}/${name}`)).toBe(false);
+  expect(existsSync(`${namesIn(STATE)}/${name}`)).toBe(false);
   expect(runNsk("run", "--name", name, "true").status).toBe(0);
 });
 

@@ -116,7 +116,7 @@ const pull = (
     tlsVerify,
     credentials: async () => credentials,
   });
-  return importImage(store, source, `${host}/${name}`, powersOf(process.geteuid!()));
+  return importImage(store, source, `${host}/${name}`, powersOf(liveHost()));
 };
 
 /** What a pull fails with; nothing half-made may stay. */

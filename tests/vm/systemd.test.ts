@@ -78,6 +78,36 @@ else
       alice,
     );
     it(
+      "alice: a container has her ranges of ids",
+      "nsk run -- sh -c 'id -u; tr -s \" \" </proc/self/uid_map; chown 7:8 /tmp; stat -c %u:%g /tmp'",
+      printed("0\n 0 1000 1\n 1 100000 65536\n7:8\n"),
+      alice,
+    );
+    it(
+      "alice: its limits are held to in a scope of her systemd's, which is gone when it ends",
+      `nsk run -m 64m --pids-limit 20 --cpus 0.5 -- sh -c 'cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/pids.max /sys/fs/cgroup/cpu.max; cat /proc/self/cgroup'
+       nsk run -m 32m -- tail /dev/zero || echo $?
+       for i in 1 2 3 4 5 6 7 8 9 10; do [ -z "$(find /sys/fs/cgroup -name 'nsk-????????????.scope')" ] && break; sleep 1; done
+       find /sys/fs/cgroup -name 'nsk-????????????*'; ls /run/user/1000/nsk`,
+      ({ status, stdout, stderr }) => {
+        expect([status, stdout]).toEqual([0, "67108864\n20\n50000 100000\n0::/\n137\n"]);
+        expect(stderr).toContain("out of memory: the kernel killed a program of the container");
+      },
+      alice,
+    );
+    it(
+      "alice: a limit that she has not been handed the controller for is refused, with what hands it on",
+      "nsk run --blkio-weight 100 true",
+      ({ status, stderr }) => {
+        expect(status).toBe(125);
+        expect(stderr).toBe(
+          "nsk run: no limit for io here: user 1000 has not been handed this controller\n" +
+            "hint: systemctl edit user@.service, and there: [Service] Delegate=cpu cpuset io memory pids\n",
+        );
+      },
+      alice,
+    );
+    it(
       "root: a scope in a slice, of systemd's own",
       `nsk cgcreate -c -g cpu,memory:box.slice/box.scope
        systemctl show -P Slice box.scope; systemctl show -P Delegate box.scope

@@ -44,13 +44,21 @@ export const users = (it: GuestTest): void => {
       as,
     );
     it(
-      `${user}: run needs root`,
-      "nsk run true",
-      ({ status, stderr }) =>
-        expect([status, stderr.split("\n")[0]]).toEqual([
-          125,
-          `nsk run: needs root: user ${uid} may not make these namespaces and mounts`,
-        ]),
+      `${user}: run needs no root: a container over this machine's own, and nothing is left`,
+      "nsk run -- sh -c 'id -u; echo $$; echo x >/x && cat /x; ls /sys/class/net' && ls /tmp/nsk-* | grep -E '^[0-9a-f]{12}$' || echo none",
+      printed("0\n1\nx\nlo\nnone\n"),
+      as,
+    );
+    it(
+      `${user}: her own files may be changed in a container, and are as they were; what she removed is made anew from Linux 6.6 on`,
+      "mkdir ~/d; echo x >~/f; nsk run -- sh -c 'cd /home/$0; echo y >f; cat f; rmdir d; mkdir d || uname -r' " +
+        user +
+        "; cat ~/f; rm -r ~/d ~/f",
+      ({ status, stdout, stderr }) => {
+        const old = /^6\.[0-5]\.|^5\./m.test(stdout);
+        expect([status, stdout.replace(/^\d+\.\d+\.\S+\n/m, "")]).toEqual([0, "y\nx\n"]);
+        expect(stderr).toMatch(old ? /mkdir: .* (?:I\/O|Input\/output) error/ : /^$/);
+      },
       as,
     );
     it(
@@ -111,6 +119,26 @@ export const delegation = (it: GuestTest, cgroups: Cgroups): void => {
             : "4:memory:/alice/job\n0::/\n";
       expect([status, stdout]).toEqual([0, `33554432\n${where}137\n`]);
     },
+  );
+  it(
+    "alice, in a group that root gave her: a container has limits there, and the group goes with it",
+    given(`nsk run -m 32m --pids-limit 20 -- sh -c "grep -E \\"^0::|memory\\" /proc/self/cgroup; tail /dev/zero" || echo $?
+      find /sys/fs/cgroup/ -name "nsk-*" -type d`),
+    ({ status, stdout, stderr }) => {
+      const where = cgroups === "v2" ? "0::/\n" : cgroups === "v1" ? "4:memory:/\n" : "4:memory:/\n0::/\n";
+      expect([status, stdout]).toEqual([0, `${where}137\n`]);
+      expect(stderr).toContain("out of memory: the kernel killed a program of the container");
+    },
+  );
+  it(
+    "alice without one: limits are refused on version 2, and told not to be held to on others",
+    "s=0; nsk run -m 32m true || s=$?; exit $s",
+    ({ status, stderr }) => {
+      const refused = cgroups === "v2";
+      expect(status).toBe(refused ? 125 : 0);
+      expect(stderr).toStartWith(refused ? "nsk run: no limits here: " : "nsk run: limits are not held to: ");
+    },
+    { user: "alice" },
   );
   it(
     "alice may not leave it, nor raise what root set for it",

@@ -10,6 +10,7 @@ import type {
   ExecStep,
   ExpectStep,
   ForkStep,
+  IdentifyStep,
   JoinStep,
   Plan,
   PreparedStep,
@@ -25,6 +26,7 @@ import {
   lowerChecked,
   lowerCleanup,
   type Lowering,
+  operand,
   reportAndEnd,
   site,
   slotVariable,
@@ -33,16 +35,20 @@ import {
 } from "./calls.ts";
 import { writeElf } from "./elf.ts";
 import { waitAndForward } from "./forward.ts";
+import { heedRoutine } from "./heed.ts";
 import { RUNTIME } from "./layout.ts";
 import type { Operand } from "./ops.ts";
 import { OUTCOME, preparedLabel, superviseLabel } from "./prepared-labels.ts";
 // At build time, so that a start of nsk finds it ready.
 import type { Runtime } from "./runtime.ts";
 import { assembleRuntime } from "./runtime.ts" with { type: "macro" };
-import { lowerNotice, superviseLoop } from "./supervise.ts";
+import { sweepRoutine } from "./sweep.ts";
+import { lowerNotice, superviseLoop, tellEnd } from "./supervise.ts";
 import { encodeX64 } from "./x64.ts";
 
 const plainRuntimes = assembleRuntime();
+
+const STDERR = 2;
 
 /** What a runtime has ready besides what every launcher needs: steps of the plans of this name. */
 export interface PreparedRuntimes {
@@ -57,6 +63,7 @@ export const lower = (plan: Plan, arch: Arch, prepared?: PreparedRuntimes): Uint
   const constants = RUNTIME + ((runtimeBytes.length + 7) & ~7);
   const b = newBuilder({ constants, variables: runtime.variables, variableBytes: runtime.variableBytes });
   b.ops.push({ op: "start", environ: b.variable("environ") });
+  b.move(b.variable("report to"), STDERR);
   lowerProcess({ b, arch, plan, buffers: new Map(), sites: new Map(), routines: runtime.labels }, plan.steps);
   const plain = b.constants();
   const base = constants + plain.length;
@@ -103,6 +110,15 @@ const lowerProcess = (lowering: Lowering, steps: readonly Step[]): void => {
         break;
       case "expect":
         lowerExpect(lowering, step, out);
+        break;
+      case "identify":
+        lowerIdentify(lowering, step, out);
+        break;
+      case "heed":
+        heedRoutine(lowering, step);
+        break;
+      case "report":
+        b.move(b.variable("report to"), step.to);
         break;
       case "exit":
         b.syscall("exit_group", [0]);
@@ -188,8 +204,56 @@ const lowerExpect = (lowering: Lowering, step: ExpectStep, out: WayOut): void =>
   const found = load(lowering, step.found);
   site(lowering, step.title, plan.failure, hints);
   b.move(b.result, -step.errno);
-  b.branch("ne", found, step.value, out.report);
+  b.branch(step.differs ? "eq" : "ne", found, step.value, out.report);
 };
+
+/** The blanks between the end of the program's name and the time: fields 3 to 22 of the line. */
+const FIELDS = 20;
+
+/** Compares a field of a line of /proc, digit by digit: it stands behind so many blanks behind the last `)`. */
+const lowerIdentify = (lowering: Lowering, step: IdentifyStep, out: WayOut): void => {
+  const { b, plan } = lowering;
+  const [at, byte, field] = [b.variable("at"), b.variable("byte"), b.variable("field")];
+  const [wanted, letter, left] = [b.variable("wanted"), b.variable("letter"), b.variable("left")];
+  const names = ["seek", "other", "behind", "skip", "compare", "differs", "same"];
+  const [seek, other, behind, skip, compare, differs, same] = names.map((name) => b.fresh(name)) as Seven;
+  b.move(at, operand(lowering, step.stat));
+  b.move(field, at);
+  b.label(seek);
+  b.load(byte, at, 1);
+  b.branch("eq", byte, 0, behind);
+  b.compute("add", at, 1);
+  b.branch("ne", byte, 0x29, other); // ")"
+  b.move(field, at);
+  b.label(other);
+  b.jump(seek);
+  b.label(behind);
+  b.move(left, FIELDS);
+  b.label(skip);
+  b.load(byte, field, 1);
+  b.branch("eq", byte, 0, differs);
+  b.compute("add", field, 1);
+  b.branch("ne", byte, 0x20, skip);
+  b.compute("sub", left, 1);
+  b.branch("ne", left, 0, skip);
+  b.move(wanted, b.text(`${step.started} `));
+  b.label(compare);
+  b.load(letter, wanted, 1);
+  b.branch("eq", letter, 0, same);
+  b.load(byte, field, 1);
+  b.branch("ne", letter, byte, differs);
+  b.compute("add", wanted, 1);
+  b.compute("add", field, 1);
+  b.jump(compare);
+  b.label(differs);
+  const hints = step.hint === undefined ? undefined : { [errno("ESRCH")]: step.hint };
+  site(lowering, step.title, plan.failure, hints);
+  b.move(b.result, -errno("ESRCH"));
+  b.jump(out.report);
+  b.label(same);
+};
+
+type Seven = [string, string, string, string, string, string, string];
 
 const lowerWait = (lowering: Lowering, step: WaitStep): void => {
   const { b } = lowering;
@@ -232,7 +296,9 @@ const lowerSupervise = (lowering: Lowering, step: SuperviseStep): void => {
   const routine = superviseLabel(step);
   if (routines[routine] === undefined) superviseLoop(lowering, step);
   else b.call(routine);
+  if (step.sweep !== undefined) sweepRoutine(lowering, step.sweep);
   for (const notice of step.notices ?? []) lowerNotice(lowering, notice);
+  if (step.tell?.length) tellEnd(lowering, step.tell);
   lowerCleanup(lowering, step.cleanup);
   b.jump("end by status");
 };

@@ -11,5 +11,7 @@ export const superviseLabel = ({
   pid,
   signals,
   terminal,
-}: Pick<SuperviseStep, "pid" | "signals" | "terminal">): string =>
-  `supervise ${pid.slot} ${signals.slot} ${terminal ? `${terminal.master.slot} ${terminal.input ? "in" : "out"}` : "alone"}`;
+  recorder,
+  timeout,
+}: Pick<SuperviseStep, "pid" | "signals" | "terminal" | "recorder" | "timeout">): string =>
+  `supervise${recorder ? " in the background" : ""}${timeout === undefined ? "" : " for a while"} ${pid.slot} ${signals.slot} ${terminal ? `${terminal.master.slot} ${terminal.input ? "in" : "out"}` : "alone"}`;

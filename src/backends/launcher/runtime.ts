@@ -68,8 +68,8 @@ const isFresh = (name: string): boolean => / \d+$/.test(name);
 
 /**
  * `report`: prints what failed, for the negative error number in `result`. `site` points to the title and its length,
- * the exit status (0: the one that is there), the number of hints, and for each an error number, its text and its length. One write, so that lines of several
- * processes do not mix.
+ * the exit status (0: the one that is there), the number of hints, and for each an error number, its text and its
+ * length. `report to` is the descriptor. One write, so that lines of several processes do not mix.
  */
 const report = (b: Builder): void => {
   const [site, number, text, byte, end] = ["site", "number", "text", "byte", "end"].map((name) =>
@@ -140,7 +140,7 @@ const report = (b: Builder): void => {
   b.store(vector + 40, 1, 8);
   b.store(vector + 48, hint, 8);
   b.store(vector + 56, hintLength, 8);
-  b.syscall("writev", [2, vector, 4], b.variable("ignored"));
+  b.syscall("writev", [b.variable("report to"), vector, 4], b.variable("ignored"));
   b.comeBack();
 };
 

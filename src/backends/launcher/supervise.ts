@@ -3,7 +3,8 @@
 import { encode, printable } from "../../abi/bytes.ts";
 import { errno } from "../../abi/errno.ts";
 import { POLL, SIG, TTY } from "../../abi/flags.ts";
-import type { Notice, SuperviseStep } from "../../plan/plan.ts";
+import type { Slot } from "../../plan/call.ts";
+import type { Notice, Recorder, SuperviseStep } from "../../plan/plan.ts";
 import type { Builder } from "./builder.ts";
 import { type Lowering, lowerCleanup, operand, reportAndEnd, slotVariable } from "./calls.ts";
 import type { Operand, Variable } from "./ops.ts";
@@ -20,9 +21,9 @@ const PATIENCE = 3;
 /** Goes on behind the loop when the container has ended, with how in `wait status`. See {@link SuperviseStep}. */
 export const superviseLoop = (
   lowering: Lowering,
-  step: Pick<SuperviseStep, "pid" | "signals" | "terminal">,
+  step: Pick<SuperviseStep, "pid" | "signals" | "terminal" | "recorder" | "timeout">,
 ): void => {
-  const { b } = lowering;
+  const { b, plan } = lowering;
   const pid = slotVariable(lowering, step.pid.slot);
   const signals = slotVariable(lowering, step.signals.slot);
   const terminal =
@@ -30,6 +31,7 @@ export const superviseLoop = (
     relay(lowering, slotVariable(lowering, step.terminal.master.slot), step.terminal.input, () =>
       stop(b, pid),
     );
+  const recorder = step.recorder && record(lowering, step.recorder);
   const [loop, signaled, ended, broken] = ["supervise", "signaled", "ended", "broken"].map((hint) =>
     b.fresh(hint),
   ) as [string, string, string, string];
@@ -41,14 +43,17 @@ export const superviseLoop = (
   const [waitStatus, handler] = [b.variable("wait status"), b.variable("handler")];
   b.move(patience, PATIENCE);
   terminal?.start();
+  recorder?.start();
 
   b.label(loop);
   watch(lowering, poll, 0, signals, POLL.POLLIN);
   terminal?.watch(poll);
-  b.syscall("ppoll", [poll, terminal ? 3 : 1, 0, 0, 0]);
+  recorder?.watch(poll);
+  b.syscall("ppoll", [poll, terminal ? 3 : 1 + (step.recorder?.sources.length ?? 0), 0, 0, 0]);
   b.branch("eq", b.result, -errno("EINTR"), loop);
   b.branch("lt", b.result, 0, broken);
   terminal?.carry(poll);
+  recorder?.carry(poll);
   readyTo(lowering, poll, 0, POLL.POLLIN, signaled);
   b.jump(loop);
 
@@ -80,15 +85,28 @@ export const superviseLoop = (
   b.syscall("rt_sigaction", [signal, 0, action, 8], ignored);
   b.load(handler, action, 8);
   b.branch("eq", handler, SIG_IGN, loop);
+  if (step.timeout !== undefined)
+    on([SIG.SIGALRM], () => {
+      const [code, other] = [b.variable("code"), b.fresh("another's alarm")];
+      b.load(code, info + 8, 4); // ssi_code
+      b.branch("ne", code, SI_KERNEL, other);
+      const line = encode(`${plan.name}: --timeout ${step.timeout} is over: the container is killed\n`);
+      b.syscall("write", [STDERR, b.constant(line), line.length], ignored);
+      kill();
+      b.jump(loop);
+      b.label(other);
+      b.syscall("kill", [pid, signal], ignored);
+    });
   // The terminal is gone, and nobody is left to stop the container by hand.
-  on([SIG.SIGHUP], kill);
+  if (!step.recorder) on([SIG.SIGHUP], kill);
   on([SIG.SIGTSTP, SIG.SIGTTIN, SIG.SIGTTOU], () => {
     terminal?.restore();
     stop(b, pid);
   });
   on([SIG.SIGWINCH], () => terminal?.resize());
   on([SIG.SIGCONT], () => terminal?.raw()); // after every stop
-  on([SIG.SIGPIPE, SIG.SIGURG], () => {});
+  // A log may become larger than the limit on files allows, which is no concern of the container's.
+  on([SIG.SIGPIPE, SIG.SIGURG, ...(step.recorder ? [SIG.SIGXFSZ] : [])], () => {});
   on([SIG.SIGINT, SIG.SIGTERM, SIG.SIGQUIT], () => {
     const forward = b.fresh("forward");
     b.compute("sub", patience, 1);
@@ -108,9 +126,12 @@ export const superviseLoop = (
   b.label(ended);
   terminal?.drain(poll, signals);
   terminal?.restore();
+  recorder?.drain();
 };
 
 const STDERR = 2;
+/** A signal that the kernel sent, and no process. @see sigaction(2) */
+const SI_KERNEL = 0x80;
 const NEWLINE = 10;
 const ZERO = 48; // "0"
 
@@ -143,9 +164,49 @@ export const lowerNotice = (lowering: Lowering, { read, counts, counter, text, h
   b.jump(skip);
   b.label(found);
   b.branch("eq", byte, ZERO, done);
+  b.move(b.variable("kills"), 1);
   const message = encode(`${plan.name}: ${printable(text)}\nhint: ${printable(hint)}\n`);
   b.syscall("write", [STDERR, b.constant(message), message.length], b.variable("ignored"));
   b.label(done);
+};
+
+const CLOCK_REALTIME = 0;
+/** The largest number that is written in digits. */
+const MOST = 0xffffffff;
+
+/**
+ * Appends to each of the files how the child ended, whether the kernel had killed for want of memory, when, and how many
+ * bytes of what was printed the log lacks without saying so.
+ */
+export const tellEnd = (lowering: Lowering, files: readonly Slot[]): void => {
+  const { b } = lowering;
+  const now = b.buffer(16); // struct timespec
+  const line = b.buffer(80);
+  const [end, number, seconds] = [b.variable("end"), b.variable("number"), b.variable("seconds")];
+  b.syscall("clock_gettime", [CLOCK_REALTIME, now]);
+  b.move(end, line);
+  const append = (word: string, value: Variable): void => {
+    b.move(b.variable("from"), b.text(word));
+    b.call("append text");
+    b.move(number, value);
+    b.call("append number");
+  };
+  append("ended ", b.variable("wait status"));
+  append(" ", b.variable("kills"));
+  for (const at of [now, now + 8]) {
+    b.load(seconds, at, 8);
+    append(" ", seconds);
+  }
+  const [lost, small] = [b.variable("lost"), b.fresh("small")];
+  b.branch("lt", lost, MOST, small);
+  b.move(lost, MOST);
+  b.label(small);
+  append(" ", lost);
+  b.store(end, NEWLINE, 1);
+  b.compute("add", end, 1);
+  b.compute("sub", end, line);
+  for (const file of files)
+    b.syscall("write", [slotVariable(lowering, file.slot), line, end], b.variable("ignored"));
 };
 
 /** Stops the container's first process and this one; both go on together. */
@@ -388,6 +449,118 @@ const relay = (lowering: Lowering, master: Variable, stdin: boolean, stop: () =>
       writeSome(STDOUT, from, left);
       b.jump(again);
       b.label(empty);
+    },
+  };
+};
+
+/** Bytes of a frame in front of what was printed: see containers/log.ts. */
+const HEADER = 24;
+/** The stream of a frame that says how many bytes are missing. */
+const LOST = 3;
+/** How many blocks are taken at most once the container has ended: others may hold its pipes, and write for ever. */
+const LAST = 1024;
+
+/**
+ * Takes what the container prints into its log, each piece as a frame of one write, with stream, length and time in
+ * front. What the disk does not take is counted, and the count written as soon as there is room.
+ */
+const record = (lowering: Lowering, { log, sources }: Recorder) => {
+  const { b } = lowering;
+  const file = slotVariable(lowering, log.slot);
+  const header = b.buffer(HEADER);
+  const vector = b.buffer(2 * 16); // struct iovec[2]
+  const block = b.buffer(BLOCK);
+  const names = ["log size", "lost", "printed", "frame length", "ignored", "blocks"];
+  const [size, lost, printed, frame, ignored, blocks] = names.map((name) => b.variable(name)) as [
+    Variable,
+    Variable,
+    Variable,
+    Variable,
+    Variable,
+    Variable,
+  ];
+  const ends = sources.map((_, i) => b.variable(`source ${i}`));
+
+  /** Appends a frame; goes to `full` when the file is as it was before, for want of room. */
+  const append = (stream: number, start: number, length: Operand, full: string): void => {
+    const [whole, cut] = [b.fresh("whole"), b.fresh("cut")];
+    b.store(header, stream, 4);
+    b.store(header + 4, length, 4);
+    b.syscall("clock_gettime", [CLOCK_REALTIME, header + 8], ignored);
+    b.store(vector, header, 8);
+    b.store(vector + 8, HEADER, 8);
+    b.store(vector + 16, start, 8);
+    b.store(vector + 24, length, 8);
+    b.move(frame, length);
+    b.compute("add", frame, HEADER);
+    b.syscall("writev", [file, vector, 2]);
+    b.branch("eq", b.result, frame, whole);
+    b.branch("lt", b.result, 1, cut);
+    b.syscall("ftruncate", [file, size], ignored);
+    b.label(cut);
+    b.jump(full);
+    b.label(whole);
+    b.compute("add", size, frame);
+  };
+  const tellLost = (full: string): void => {
+    const none = b.fresh("nothing lost");
+    b.branch("eq", lost, 0, none);
+    append(LOST, lost.at, 8, full);
+    b.move(lost, 0);
+    b.label(none);
+  };
+  /** One block from a source into the log; goes to `nothing` when there is none. */
+  const take = (i: number, nothing: string): void => {
+    const { stream } = sources[i]!;
+    const [full, done, gone] = [b.fresh("full"), b.fresh("recorded"), b.fresh("gone")];
+    b.syscall("read", [ends[i]!, block, BLOCK]);
+    b.branch("eq", b.result, -errno("EAGAIN"), nothing);
+    b.branch("lt", b.result, 1, gone);
+    b.move(printed, b.result);
+    tellLost(full);
+    append(stream, block, printed, full);
+    b.jump(done);
+    b.label(gone); // all writers have closed it
+    b.move(ends[i]!, -1);
+    b.jump(nothing);
+    b.label(full);
+    b.compute("add", lost, printed);
+    b.label(done);
+  };
+
+  return {
+    start: (): void =>
+      sources.forEach(({ from, part }, i) => {
+        const whole = slotVariable(lowering, from.slot);
+        if (part === undefined) b.move(ends[i]!, whole);
+        else b.load(ends[i]!, whole.at, 4);
+        // Of a pipe the flag is its reading end's alone.
+        b.syscall("fcntl", [ends[i]!, F_SETFL, (part === undefined ? 2 : 0) | O_NONBLOCK], ignored);
+      }),
+    watch: (poll: number): void =>
+      sources.forEach((_, i) => watch(lowering, poll, 1 + i, ends[i]!, POLL.POLLIN)),
+    carry: (poll: number): void =>
+      sources.forEach((_, i) => {
+        const [ready, done] = [b.fresh("ready"), b.fresh("carried")];
+        readyTo(lowering, poll, 1 + i, READY, ready);
+        b.jump(done);
+        b.label(ready);
+        take(i, done);
+        b.label(done);
+      }),
+    drain: (): void => {
+      const done = b.fresh("told");
+      sources.forEach((_, i) => {
+        const [again, empty] = [b.fresh("drain"), b.fresh("drained")];
+        b.move(blocks, LAST);
+        b.label(again);
+        take(i, empty);
+        b.compute("sub", blocks, 1);
+        b.branch("ne", blocks, 0, again);
+        b.label(empty);
+      });
+      tellLost(done);
+      b.label(done);
     },
   };
 };

@@ -22,6 +22,8 @@ const RET = {
 /** The names of all actions. SCMP_ACT_NOTIFY is none of them: nobody would listen. */
 export type SeccompAction = keyof typeof RET;
 
+export const SECCOMP_ACTIONS = Object.keys(RET) as readonly SeccompAction[];
+
 export const isAction = (text: unknown): text is SeccompAction => typeof text === "string" && text in RET;
 
 /** Instructions, by the kernel's names. @see linux/bpf_common.h */

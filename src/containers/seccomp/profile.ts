@@ -1,56 +1,14 @@
 // Reads a filter as people write it: the JSON of docker's `--security-opt seccomp=FILE`, whose rules may depend on
 // capabilities, processor and kernel, and of the OCI runtime spec's `linux.seccomp`, which it contains. Pure.
 
-import { UsageError } from "../../abi/errors.ts";
 import type { Arch } from "../../abi/syscalls.ts";
 import type { Host } from "../../host/host.ts";
 import { kernelIs } from "../../host/kernel.ts";
 import type { Seccomp, SeccompArgument, SeccompOperator, SeccompRule } from "../config.ts";
 import { type Architecture, callNumbers } from "./calls.ts";
+import { fail, list, member, number, optional, type Part, parseJson, strings, text } from "../json.ts";
 import { isAction, type SeccompAction } from "./compile.ts";
 import { ARCHITECTURES } from "./docker.ts";
-
-/** A part of the JSON, with the path that a message names it by. */
-interface Part {
-  readonly path: string;
-  readonly value: unknown;
-}
-
-const fail = ({ path }: Part, what: string): never => {
-  throw new UsageError(`seccomp profile: ${path || "it"} ${what}`);
-};
-
-const member = (part: Part, name: string): Part => ({
-  path: part.path ? `${part.path}.${name}` : name,
-  value: object(part)[name],
-});
-
-const object = (part: Part): Record<string, unknown> => {
-  const { value } = part;
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return fail(part, "is no object");
-  return value as Record<string, unknown>;
-};
-
-/** Its elements; none where it is left out, or null as Go writes an empty list. */
-const list = (part: Part): Part[] => {
-  if (part.value === undefined || part.value === null) return [];
-  if (!Array.isArray(part.value)) return fail(part, "is no list");
-  return part.value.map((value, i) => ({ path: `${part.path}[${i}]`, value }));
-};
-
-const text = (part: Part): string =>
-  typeof part.value === "string" ? part.value : fail(part, "is no string");
-
-/** Numbers come as bigints: an argument has 64 bits. */
-const number = (part: Part, most: bigint): bigint => {
-  const { value } = part;
-  if (typeof value !== "bigint" || value < 0n || value > most)
-    return fail(part, `is no whole number from 0 to ${most}`);
-  return value;
-};
-
-const optional = <T>(part: Part, read: (part: Part) => T): T | undefined =>
-  part.value === undefined || part.value === null ? undefined : read(part);
 
 const errorNumber = (part: Part): number | undefined => optional(part, () => Number(number(part, 0xffffn)));
 
@@ -60,13 +18,13 @@ const action = (part: Part): SeccompAction => {
   return fail(part, name === "SCMP_ACT_NOTIFY" ? "is SCMP_ACT_NOTIFY, which nsk has not" : `is '${name}'`);
 };
 
-const OPERATORS: readonly string[] = ["NE", "LT", "LE", "EQ", "GE", "GT", "MASKED_EQ"].map(
+export const SECCOMP_OPERATORS: readonly string[] = ["NE", "LT", "LE", "EQ", "GE", "GT", "MASKED_EQ"].map(
   (name) => `SCMP_CMP_${name}`,
 );
 
 const argument = (part: Part): SeccompArgument => {
   const op = text(member(part, "op"));
-  if (!OPERATORS.includes(op)) return fail(member(part, "op"), `is '${op}'`);
+  if (!SECCOMP_OPERATORS.includes(op)) return fail(member(part, "op"), `is '${op}'`);
   const most = 0xffffffffffffffffn;
   return {
     index: Number(number(member(part, "index"), 5n)),
@@ -84,8 +42,6 @@ interface Facts {
 
 /** Go's names, which docker's profiles use. */
 const GO: Readonly<Record<Arch, string>> = { x64: "amd64", arm64: "arm64" };
-
-const strings = (part: Part): string[] => list(part).map(text);
 
 /** `minKernel` of a condition: `4.8`. */
 const isNewEnough = (part: Part, host: Host): boolean | undefined =>
@@ -156,28 +112,22 @@ const KNOWN_ELSEWHERE = [
  * The filter that a profile means on this machine for a container with these capabilities. Throws {@link UsageError}
  * with the place of the first mistake.
  */
-export const parseSeccompProfile = (json: string, host: Host, capabilities: readonly string[]): Seccomp => {
-  const profile: Part = { path: "", value: parseJson(json) };
+export const parseSeccompProfile = (json: string, host: Host, capabilities: readonly string[]): Seccomp =>
+  readSeccomp(parseJson(json, "seccomp profile"), host, capabilities);
+
+/** The same for a profile that is a part of something else. */
+export const readSeccomp = (profile: Part, host: Host, capabilities: readonly string[]): Seccomp => {
   const rules = list(member(profile, "syscalls"))
     .filter((part) => applies(part, { host, capabilities }))
     .map(rule);
   refuseUnknownNames(rules, profile);
   for (const flag of list(member(profile, "flags"))) fail(flag, "is a flag, and nsk takes none");
+  const listener = member(profile, "listenerPath");
+  if (listener.value) fail(listener, "is given, and nsk has no listeners");
   return {
     defaultAction: action(member(profile, "defaultAction")),
     defaultErrnoRet: errorNumber(member(profile, "defaultErrnoRet")),
     architectures: architectures(profile, host.arch),
     syscalls: rules,
   };
-};
-
-/** JSON whose whole numbers are bigints, without loss. */
-const parseJson = (json: string): unknown => {
-  try {
-    return JSON.parse(json, (_, value: unknown, context?: { source?: string }) =>
-      typeof value === "number" && /^-?\d+$/.test(context?.source ?? "") ? BigInt(context!.source!) : value,
-    );
-  } catch {
-    throw new UsageError("seccomp profile: it is no JSON");
-  }
 };

@@ -1,0 +1,101 @@
+// What the commands for containers have in common: finding those that are named, and settling those between two states.
+
+import { UsageError } from "../abi/errors.ts";
+import {
+  awaitSupervisor,
+  holdContainer,
+  holdRecord,
+  type Known,
+  knownContainers,
+  signalContainer,
+} from "../backends/containers.ts";
+import { SIG } from "../abi/flags.ts";
+import { removeLeftovers, sweepKept } from "../backends/leftovers.ts";
+import { type End, findContainer, type Running } from "../containers/record.ts";
+import { ownStatePath } from "../containers/state-path.ts";
+import { keptPath } from "../containers/kept-files.ts";
+import type { Host } from "../host/host.ts";
+import { close } from "../sys/linux.ts";
+import { print } from "./output.ts";
+
+/** All are looked up before anything happens to one of them. */
+export const named = (operands: readonly string[], host: Host): [it: Known, word: string][] => {
+  if (operands.length === 0) throw new UsageError("no container given", "nsk ps -a lists them");
+  const all = knownContainers(host);
+  return operands.map((word) => [settled(findContainer(all, word), host), word]);
+};
+
+/** The one container that a command is about. */
+export const theOne = (operands: readonly string[], host: Host): Known => {
+  if (operands.length > 1) throw new UsageError(`unexpected argument '${operands[1]}'`);
+  return named(operands, host)[0]![0];
+};
+
+/** A container that starts or ends at this very moment, once it has done so. */
+const settled = (it: Known, host: Host): Known => {
+  for (let i = 0; it.state === "between" && i < LOOKS; i++) {
+    Bun.sleepSync(EVERY);
+    const { id } = it;
+    const now = knownContainers(host).find((other) => other.id === id);
+    if (!now) throw new UsageError(`no such container: ${id}`, "it has just been removed");
+    it = now;
+  }
+  return it;
+};
+
+/** Milliseconds between two looks, and how many there are: ten seconds. */
+const EVERY = 10;
+const LOOKS = 1000;
+
+/** Has `what` done to each that runs, by a hold on its first process, and prints the words that named them. */
+export const forEach = (
+  operands: readonly string[],
+  host: Host,
+  what: (it: Running, process: number) => void,
+  whenEnded: (it: Known) => void,
+): number => {
+  for (const [it, word] of named(operands, host)) {
+    const process = it.state === "running" ? holdContainer(it, host) : undefined;
+    if (it.state === "running" && process !== undefined) {
+      what(it, process);
+      close(process);
+    } else whenEnded(it);
+    print(`${word}\n`);
+  }
+  return 0;
+};
+
+/**
+ * What waits for the end of a container; the hold on it is taken at once. Undefined comes when nobody was there to tell
+ * how it ended.
+ */
+export const watchEnd = (it: Known, host: Host): (() => End | undefined) => {
+  if (it.state !== "running") return () => it.end;
+  const record = holdRecord(it.id, host);
+  return () => (record === undefined ? endOf(it.id, host) : awaitSupervisor(record));
+};
+
+/** Of one that has ended since it was found. */
+const endOf = (id: string, host: Host): End | undefined => {
+  const now = knownContainers(host).find((it) => it.id === id);
+  return now && now.state !== "running" ? now.end : undefined;
+};
+
+/** Kills one that runs, and returns when its supervisor has cleaned up. */
+export const killAndWait = (it: Running, host: Host): void => {
+  const record = holdRecord(it.id, host);
+  const process = holdContainer(it, host);
+  if (process !== undefined) {
+    signalContainer(process, SIG.SIGKILL);
+    close(process);
+  }
+  if (record !== undefined) awaitSupervisor(record);
+};
+
+/** Cleans up after supervisors that were killed, before anybody is told what there is. */
+export const tidy = (host: Host): void => {
+  const [state, kept] = [ownStatePath(host), keptPath(host)];
+  if (state === undefined) return;
+  removeLeftovers(state, kept);
+  sweepKept(kept, state);
+};
