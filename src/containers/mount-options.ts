@@ -132,7 +132,7 @@ export const readMountOptions = (options: readonly string[]): MountOptions => {
 };
 
 /** Whether they are idmapped or copied is said elsewhere, or is refused. */
-const IGNORED: readonly string[] = ["idmap", "ridmap"];
+const IGNORED: readonly string[] = ["idmap", "ridmap", "tmpcopyup"];
 
 const propagationOf = (option: string): number | undefined => {
   const plain = PROPAGATION[option];
@@ -150,10 +150,11 @@ export const MOUNT_OPTIONS: readonly string[] = [
 ];
 
 /** What nsk has not, in words; undefined where there is nothing to say against the options. */
-export const checkMountOptions = (options: readonly string[], isBind: boolean): string | undefined => {
+export const checkMountOptions = (options: readonly string[], type: string): string | undefined => {
+  const isBind = type === "bind";
   for (const option of options) {
-    if (option === "tmpcopyup" || option === "copy-symlink" || option.startsWith("tmpcopyup"))
-      return `has '${option}', which nsk has not`;
+    if (option === "tmpcopyup" && type !== "tmpfs") return "has 'tmpcopyup', and is no tmpfs";
+    if (option === "copy-symlink") return "has 'copy-symlink', which nsk has not";
     if (option === "remount") return "has 'remount', which is no mount";
     if (!isBind) continue;
     const isKnown =

@@ -204,7 +204,7 @@ const readMount = (part: Part): Mount => {
   if (type === "") fail(member(part, "type"), "is missing");
   const source = optional(member(part, "source"), text) ?? "";
   if (isBind && source === "") fail(member(part, "source"), "is missing");
-  const mistake = checkMountOptions(options, isBind);
+  const mistake = checkMountOptions(options, type);
   if (mistake !== undefined) fail(member(part, "options"), mistake);
   const place = `/${destination
     .split("/")
@@ -302,15 +302,7 @@ const readNamespaces = (part: Part): Namespace[] => {
 };
 
 const readLinux = (part: Part, process: Process, host: Host): Linux => {
-  if (isMissing(part))
-    return {
-      namespaces: [],
-      resources: {},
-      maskedPaths: [],
-      readonlyPaths: [],
-      devices: [],
-      sysctl: {},
-    };
+  if (isMissing(part)) fail(part, "is missing, and with it the container's namespaces");
   for (const name of ["intelRdt", "memoryPolicy", "netDevices"])
     if (!isMissing(member(part, name)) && members(member(part, name)).length)
       fail(member(part, name), "is given, and nsk has it not");
@@ -354,8 +346,11 @@ const readLinux = (part: Part, process: Process, host: Host): Linux => {
   const needs = (list: readonly unknown[], name: string, type: NamespaceType): void => {
     if (list.length && !own(type)) fail(member(part, name), `is given without a ${type} namespace`);
   };
-  needs(linux.maskedPaths, "maskedPaths", "mount");
-  needs(linux.readonlyPaths, "readonlyPaths", "mount");
+  if (!own("mount"))
+    fail(
+      member(part, "namespaces"),
+      "has no mount namespace, and the container's mounts would be the host's",
+    );
   needs(linux.uidMappings ?? [], "uidMappings", "user");
   needs(linux.gidMappings ?? [], "gidMappings", "user");
   if (linux.timeOffsets && !own("time"))

@@ -16,8 +16,9 @@ import {
   PROC_SUPER_MAGIC,
   RESOLVE,
   S,
+  signalName,
 } from "../abi/flags.ts";
-import { type Arg, type CallStep, int, NULL, type Slot, string, valueOf } from "./call.ts";
+import { type Arg, type CallStep, int, NULL, type Slot, slot, string, valueOf } from "./call.ts";
 import type { ExpectStep } from "./plan.ts";
 import { type About, call, flags } from "./steps.ts";
 
@@ -230,3 +231,12 @@ export const awaitProcess = (process: Slot, reason: string): CallStep =>
     "wait for the end",
     { reason },
   );
+
+/** `kill(getpid(), signal)`. @see kill(2) */
+export const signalSelf = (signal: number, reason: string): CallStep[] => {
+  const self = slot("self");
+  return [
+    call("getpid", [], "getpid", { result: self }),
+    call("kill", [valueOf(self), int(signal, signalName(signal))], "kill", { reason }),
+  ];
+};

@@ -7,8 +7,9 @@ import { planCreate } from "../../containers/oci/plan.ts";
 import { type State, stateForHooks } from "../../containers/oci/state.ts";
 import { parseStat } from "../../containers/recognise.ts";
 import type { Host } from "../../host/host.ts";
+import type { Plan } from "../../plan/plan.ts";
 import { close } from "../../sys/linux.ts";
-import { connectTo, sendDescriptor } from "./console.ts";
+import { connectTo, sendDescriptor } from "./console-socket.ts";
 import { runHooks } from "./hooks.ts";
 import { launch, readByte, readWord, takeDescriptor, tell } from "./launch.ts";
 import { destroy } from "./destroy.ts";
@@ -17,6 +18,7 @@ import {
   directoryOf,
   loadState,
   makeFiles,
+  removeState,
   replaceFile,
   saveForExec,
   saveState,
@@ -27,7 +29,9 @@ import {
 export interface CreateRequest {
   /** Where states are. */
   readonly root: string;
-  readonly bundle: Bundle;
+  readonly id: string;
+  /** Reads the bundle, once its id is this container's. */
+  read(): Promise<Bundle>;
   /** What errors begin with. */
   readonly name: string;
   readonly owner: string;
@@ -39,14 +43,39 @@ export interface CreateRequest {
 
 /** The state of the container, which waits for its start. Throws for what failed, with nothing left. */
 export const create = async (request: CreateRequest, host: Host): Promise<State> => {
-  const { root, bundle, name } = request;
-  const { config, id } = bundle;
-  refuseUsedGroups(bundle, host);
-  const plan = planCreate(name, bundle, host);
-  // Before anything is made: nobody would hear of the terminal.
-  const socket = request.consoleSocket === undefined ? undefined : connectTo(request.consoleSocket);
+  const { root, id } = request;
+  // First of all: what somebody else has under this id, or has left, is not planned around.
   if (!claim(root, id) && !(await reclaim(root, id, host)))
     throw new HostError("container with given ID already exists");
+  let bundle: Bundle;
+  let plan: Plan;
+  let socket: number | undefined;
+  try {
+    bundle = await request.read();
+    refuseUsedGroups(bundle, host);
+    plan = planCreate(request.name, bundle, host);
+    // Before anything is made: nobody would hear of the terminal.
+    if (request.consoleSocket !== undefined) socket = connectTo(request.consoleSocket);
+  } catch (error) {
+    removeState(root, id);
+    throw error;
+  }
+  try {
+    return await make(request, bundle, plan, socket, host);
+  } finally {
+    if (socket !== undefined) close(socket);
+  }
+};
+
+const make = async (
+  request: CreateRequest,
+  bundle: Bundle,
+  plan: Plan,
+  socket: number | undefined,
+  host: Host,
+): Promise<State> => {
+  const { root, id } = request;
+  const { config } = bundle;
   const self = parseStat(host.read("/proc/self/stat") ?? "");
   let state: State = {
     id,
@@ -103,8 +132,6 @@ export const create = async (request: CreateRequest, host: Host): Promise<State>
   } catch (error) {
     await destroy(root, state, host);
     throw error;
-  } finally {
-    if (socket !== undefined) close(socket);
   }
 };
 

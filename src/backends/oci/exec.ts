@@ -4,7 +4,7 @@ import type { ExecRequest } from "../../containers/oci/exec.ts";
 import { planExec } from "../../containers/oci/exec.ts";
 import type { Host } from "../../host/host.ts";
 import { close } from "../../sys/linux.ts";
-import { connectTo, sendDescriptor } from "./console.ts";
+import { connectTo, sendDescriptor } from "./console-socket.ts";
 import { launch, readByte, readWord, takeDescriptor, tell } from "./launch.ts";
 import { replaceFile } from "./store.ts";
 

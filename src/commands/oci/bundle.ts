@@ -1,13 +1,13 @@
 // From a bundle's directory to what the planner takes.
 
-import { HostError } from "../../abi/errors.ts";
+import { HostError, UsageError } from "../../abi/errors.ts";
 import { planBundleGroups } from "../../cgroups/bundle.ts";
 import type { LimitsPlan } from "../../cgroups/limits.ts";
-import type { Config, Device } from "../../containers/config.ts";
+import { parsePasswd } from "../../host/accounts.ts";
+import type { Config, Device, Process } from "../../containers/config.ts";
 import { DEVICE_RULES, DEVICES } from "../../containers/defaults.ts";
 import type { Bundle } from "../../containers/oci/container.ts";
 import { directoryOf } from "../../backends/oci/store.ts";
-import { checkId } from "../../containers/oci/state.ts";
 import { parseConfig } from "../../containers/parse-config.ts";
 import { compileSeccomp } from "../../containers/seccomp/compile.ts";
 import { statePath } from "../../containers/state-path.ts";
@@ -39,7 +39,6 @@ export const readBundle = async (
   root: string,
   host: Host,
 ): Promise<Bundle> => {
-  checkId(id);
   const bundle = absolute(options.bundle ?? ".");
   const text = host.read(`${bundle}/config.json`);
   if (text === undefined)
@@ -52,7 +51,8 @@ export const readBundle = async (
   if (host.kind(path) !== "directory") throw new HostError(`config.json: root.path ${path} is no directory`);
   const listening = Number(host.env("LISTEN_FDS") ?? 0) || 0;
   const preserved = wholeNumber(options.preserveFds) + listening;
-  const config = withListening(withDevices({ ...parsed, root: { ...parsed.root, path } }), listening);
+  const own = withDevices({ ...parsed, root: { ...parsed.root, path } });
+  const config = withListening({ ...own, process: withHome(own.process, path, host) }, listening);
   const hasUsers = config.linux.namespaces.some(
     ({ type, path: file }) => type === "user" && file === undefined,
   );
@@ -88,6 +88,13 @@ const wholeNumber = (text: string | undefined): number => {
   if (text === undefined) return 0;
   if (!/^\d{1,3}$/.test(text)) throw new HostError(`--preserve-fds ${text}: a number of descriptors`);
   return Number(text);
+};
+
+/** As runc does: of the user's row in the root's own passwd(5), unless the bundle says. */
+export const withHome = (process: Process, root: string, host: Host): Process => {
+  if (process.env.some((word) => word.startsWith("HOME="))) return process;
+  const row = parsePasswd(host.read(`${root}/etc/passwd`)).find(({ uid }) => uid === process.user.uid);
+  return { ...process, env: [...process.env, `HOME=${row?.home || "/"}`] };
 };
 
 /** Sockets that systemd or another hands on. @see sd_listen_fds(3) */
@@ -135,4 +142,16 @@ const groupsOf = (id: string, { linux }: Config, host: Host): LimitsPlan => {
     ...(resources.devices ?? []),
     ...usual,
   ]);
+};
+
+/** Whether there is somebody for the terminal, in runc's words. */
+export const checkTerminal = (
+  { config: { process } }: Pick<Bundle, "config">,
+  consoleSocket: string | undefined,
+  isDetached: boolean,
+): void => {
+  if (process.terminal && isDetached && consoleSocket === undefined)
+    throw new UsageError("cannot allocate tty if nsk will detach without setting console socket");
+  if (consoleSocket !== undefined && !(process.terminal && isDetached))
+    throw new UsageError("cannot use console socket if nsk will not detach or allocate tty");
 };

@@ -1,9 +1,9 @@
 // nsk oci create.
 
-import { UsageError } from "../../abi/errors.ts";
 import { create as createContainer } from "../../backends/oci/create.ts";
+import type { Bundle } from "../../containers/oci/container.ts";
 import { command } from "../command.ts";
-import { createOptions, readBundle } from "./bundle.ts";
+import { checkTerminal, createOptions, readBundle } from "./bundle.ts";
 import { idFrom, logged } from "./global.ts";
 import { ownerName } from "./owner.ts";
 
@@ -15,14 +15,14 @@ export const create = command({
   usage: "[options] <container-id>",
   failure: 1,
   run: logged(async ({ options, operands, host, name, root }) => {
-    const bundle = await readBundle(idFrom(operands), options, root, host);
-    const { terminal } = bundle.config.process;
+    const id = idFrom(operands);
     const { consoleSocket, pidFile } = options;
-    if (terminal && consoleSocket === undefined)
-      throw new UsageError("cannot allocate tty if nsk will detach without setting console socket");
-    if (!terminal && consoleSocket !== undefined)
-      throw new UsageError("cannot use console socket if nsk will not detach or allocate tty");
-    await createContainer({ root, bundle, name, owner: ownerName(host), consoleSocket, pidFile }, host);
+    const read = async (): Promise<Bundle> => {
+      const bundle = await readBundle(id, options, root, host);
+      checkTerminal(bundle, consoleSocket, true);
+      return bundle;
+    };
+    await createContainer({ root, id, read, name, owner: ownerName(host), consoleSocket, pidFile }, host);
     return 0;
   }),
 });

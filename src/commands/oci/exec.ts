@@ -13,6 +13,7 @@ import { readProcess } from "../../containers/parse-config.ts";
 import { statePath } from "../../containers/state-path.ts";
 import type { Host } from "../../host/host.ts";
 import { command, type OptionTable, type Values } from "../command.ts";
+import { checkTerminal, withHome } from "./bundle.ts";
 import { idFrom, logged } from "./global.ts";
 
 const execOptions = {
@@ -69,13 +70,9 @@ export const exec = command({
     if (status === "paused" && !options.ignorePaused)
       throw new HostError("cannot exec in a paused container (use --ignore-paused to override)");
     const { config, filter } = loadForExec(directoryOf(root, id), host);
-    const process = processFrom(options, args, config.process, host);
-    const { terminal } = process;
+    const process = withHome(processFrom(options, args, config.process, host), config.root.path, host);
     const { detach, consoleSocket, pidFile } = options;
-    if (terminal && detach && consoleSocket === undefined)
-      throw new UsageError("cannot allocate tty if nsk will detach without setting console socket");
-    if (consoleSocket !== undefined && !(terminal && detach))
-      throw new UsageError("cannot use console socket if nsk will not detach or allocate tty");
+    checkTerminal({ config: { ...config, process } }, consoleSocket, detach);
     if (pidFile !== undefined && !detach) throw new UsageError("--pid-file goes with --detach");
     const bundle = await joining({ ...config, process }, filter, id, options.preserveFds, host);
     const request = {

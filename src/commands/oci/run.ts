@@ -1,13 +1,13 @@
 // nsk oci run: create and start, and in the foreground also wait and delete.
 
-import { UsageError } from "../../abi/errors.ts";
 import { create } from "../../backends/oci/create.ts";
 import { destroy } from "../../backends/oci/destroy.ts";
 import { startContainer } from "../../backends/oci/start.ts";
 import { setSubreaper, waitInForeground } from "../../backends/oci/foreground.ts";
+import type { Bundle } from "../../containers/oci/container.ts";
 import { writeAll } from "../../sys/linux.ts";
 import { command } from "../command.ts";
-import { createOptions, readBundle } from "./bundle.ts";
+import { checkTerminal, createOptions, readBundle } from "./bundle.ts";
 import { idFrom, logged } from "./global.ts";
 import { ownerName } from "./owner.ts";
 
@@ -24,21 +24,19 @@ export const run = command({
   usage: "[options] <container-id>",
   failure: 1,
   run: logged(async ({ options, operands, host, name, root }) => {
-    const bundle = await readBundle(idFrom(operands), options, root, host);
-    const { terminal } = bundle.config.process;
+    const id = idFrom(operands);
     const { detach, consoleSocket, pidFile } = options;
-    if (terminal && detach && consoleSocket === undefined)
-      throw new UsageError("cannot allocate tty if nsk will detach without setting console socket");
-    if (consoleSocket !== undefined && !(terminal && detach))
-      throw new UsageError("cannot use console socket if nsk will not detach or allocate tty");
     const warn = (text: string): void => void writeAll(2, `${name}: ${text}\n`);
     if (!detach) setSubreaper(true);
     let master: number | undefined;
-    const takeTerminal = terminal && !detach ? (fd: number): void => void (master = fd) : undefined;
-    const made = await create(
-      { root, bundle, name, owner: ownerName(host), consoleSocket, pidFile, takeTerminal },
-      host,
-    );
+    const read = async (): Promise<Bundle> => {
+      const bundle = await readBundle(id, options, root, host);
+      checkTerminal(bundle, consoleSocket, detach);
+      return bundle;
+    };
+    const takeTerminal = detach ? undefined : (fd: number): void => void (master = fd);
+    const owner = ownerName(host);
+    const made = await create({ root, id, read, name, owner, consoleSocket, pidFile, takeTerminal }, host);
     try {
       await startContainer(root, made.id, host, warn);
     } catch (error) {

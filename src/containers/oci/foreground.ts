@@ -42,6 +42,8 @@ export const planForeground = (
       steps.defaultSignal(SIG.SIGCHLD),
       steps.blockSignals("all", mask, { reason: "they are read from a descriptor, and passed on" }),
       steps.signalDescriptor(signals),
+      // It may have ended before there was somebody to be told.
+      ...by.signalSelf(SIG.SIGCHLD, "look at once: the container may have ended by now"),
       readNumber(number, pid),
       ...(terminal === undefined ? [] : [by.nameDescriptor(terminal, 3, master)]),
       {

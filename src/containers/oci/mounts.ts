@@ -15,6 +15,7 @@ import * as steps from "../../plan/steps.ts";
 import { hasNamespace, type IdMapping, isEarly, type Mount } from "../config.ts";
 import { type MountOptions, readMountOptions } from "../mount-options.ts";
 import { controlGroups } from "../mounts.ts";
+import { overlayPath } from "../root.ts";
 import { volumeSlot } from "../volumes.ts";
 import type { Bundle } from "./container.ts";
 
@@ -191,6 +192,9 @@ const attach = (bundle: Bundle, mount: Mount, n: number, host: Host): Step[] => 
       },
     ),
     steps.close(target, { title }),
+    ...(mount.options.includes("tmpcopyup") && hasFiles(bundle, destination, host)
+      ? overImage(destination, flags, title)
+      : []),
     steps.chdir("/"),
     ...(options.propagation || options.tree.set || options.tree.cleared
       ? [
@@ -202,12 +206,47 @@ const attach = (bundle: Bundle, mount: Mount, n: number, host: Host): Step[] => 
   ];
 };
 
+const hasFiles = ({ config }: Bundle, destination: string, host: Host): boolean =>
+  (host.list(`${config.root.path}${destination}`) ?? []).length > 0;
+
+/**
+ * What the image has there shows through the new tmpfs, which takes what is written: as if it had been copied up. The
+ * working directory is still the one below.
+ */
+const overImage = (destination: string, flags: number, title: string): CallStep[] => {
+  const [upper, work] = [`${destination}/upper`, `${destination}/work`];
+  return [
+    steps.mkdir(upper, 0o755, { title }),
+    steps.mkdir(work, 0o700, { title }),
+    steps.mount(
+      {
+        source: "overlay",
+        target: destination,
+        fstype: "overlay",
+        flags,
+        data: `lowerdir=.,upperdir=${overlayPath(upper)},workdir=${overlayPath(work)}`,
+      },
+      { title, reason: "the image's files, and above them the tmpfs" },
+    ),
+  ];
+};
+
 /** No link at all may lead to these: what protects the container would lie elsewhere (CVE-2019-19921). */
 const SOLID: readonly string[] = ["proc", "sysfs"];
 
+/** Makes a directory where there is none; as root, so that a user who may not finds it there. */
+export const ensureDirectory = (path: string): CallStep[] =>
+  path.split("/").some((name) => name !== "" && name !== ".")
+    ? [...placeFor(path, "directory", false, `make ${path}`), steps.close(target, { title: `make ${path}` })]
+    : [];
+
 /** Leaves a hold on the place in {@link target}, which is made, with what is above it, where it is not there. */
-const placeFor = (destination: string, kind: "directory" | "file", isSolid: boolean): CallStep[] => {
-  const title = `mount ${destination}`;
+const placeFor = (
+  destination: string,
+  kind: "directory" | "file",
+  isSolid: boolean,
+  title = `mount ${destination}`,
+): CallStep[] => {
   const names = destination.split("/").filter(Boolean);
   const hints = {
     [errno("ELOOP")]: isSolid
@@ -216,7 +255,7 @@ const placeFor = (destination: string, kind: "directory" | "file", isSolid: bool
     [errno("ENOENT")]: `there is no ${destination} in the root, and it could not be made`,
   };
   const unless = target;
-  const tolerate = [errno("EEXIST"), errno("EROFS"), errno("EACCES")];
+  const tolerate = [errno("EEXIST"), errno("EROFS")];
   const out: CallStep[] = [
     by.holdPath(destination, target, { title, onError: "ignore", links: !isSolid }),
     steps.open("/", O.O_PATH | O.O_CLOEXEC, above, { title, unless }),

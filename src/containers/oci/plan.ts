@@ -3,7 +3,6 @@
 
 import { errno } from "../../abi/errno.ts";
 import { CLONE, MNT, MOUNT_ATTR, MS, O } from "../../abi/flags.ts";
-import { HostError } from "../../abi/errors.ts";
 import type { Host } from "../../host/host.ts";
 import { parseMountinfo } from "../../host/mountinfo.ts";
 import { type Kind, kinds } from "../../namespaces/kinds.ts";
@@ -13,7 +12,7 @@ import * as by from "../../plan/container-steps.ts";
 import * as enter from "../../plan/namespace-steps.ts";
 import type { Plan, Step } from "../../plan/plan.ts";
 import * as steps from "../../plan/steps.ts";
-import { type Config, hasNamespace, type NamespaceType, type RootPropagation } from "../config.ts";
+import { type Config, type NamespaceType, type RootPropagation } from "../config.ts";
 import { umask } from "../container.ts";
 import { deviceNodes } from "../devices.ts";
 import { NAMESPACE_FLAGS } from "../plan.ts";
@@ -31,7 +30,7 @@ import {
   start,
 } from "./container.ts";
 import { openStates, runHooks } from "./hooks.ts";
-import { idMaps, mountAll, openSources, refuseOldKernel } from "./mounts.ts";
+import { ensureDirectory, idMaps, mountAll, openSources, refuseOldKernel } from "./mounts.ts";
 import { becomeProgram, refuseMissingModules, securityModules, windowSize } from "./process.ts";
 import { protectPaths } from "./protections.ts";
 
@@ -144,7 +143,6 @@ const first = (bundle: Bundle, host: Host): Step[] => {
   const { process, linux, hooks = {}, root } = config;
   const own = (type: NamespaceType): boolean => isNew(config, type);
   const isBefore = Boolean(hooks.prestart ?? hooks.createRuntime ?? hooks.createContainer);
-  const isPrivate = own("mount");
   const { terminal } = process;
   const hasDevices = !config.mounts.some(
     ({ destination, type }) => destination === "/dev" && type === "bind",
@@ -153,8 +151,8 @@ const first = (bundle: Bundle, host: Host): Step[] => {
     steps.setUmask(0, umask, { reason: "modes of what is made below are meant as they are written" }),
     ...mountAll(bundle, host),
     ...(hasDevices ? deviceNodes(linux.devices).map(tolerant) : []),
-    ...(terminal ? [...steps.newTerminal(valueOf(channel)), ...windowSize(process), ...console_()] : []),
-    ...makeDirectory(process.cwd),
+    ...(terminal ? [...steps.newTerminal(valueOf(channel)), ...windowSize(process), ...consoleSteps()] : []),
+    ...ensureDirectory(process.cwd),
   ];
   return [
     ...(users?.wait ?? []),
@@ -175,18 +173,14 @@ const first = (bundle: Bundle, host: Host): Step[] => {
     // The host's proc is still the one that /proc leads to: nothing of the container's can stand in its place.
     ...settings(bundle),
     ...securityModules(config, host),
-    ...(isPrivate
-      ? [
-          propagate("/", linux.rootfsPropagation ?? "slave", "make the mounts the container's own"),
-          ...(linux.rootfsPropagation === "shared" ? [parentPrivate(root.path, host)] : []),
-          ...(users?.early ?? []),
-          ...((users?.isRoots ?? true) ? [] : openSources(bundle, host)),
-          steps.mount(
-            { source: root.path, target: root.path, fstype: null, flags: MS.MS_BIND | MS.MS_REC, data: null },
-            { reason: "a root must be a mount", title: `use ${root.path} as the root` },
-          ),
-        ]
-      : []),
+    propagate("/", linux.rootfsPropagation ?? "slave", "make the mounts the container's own"),
+    ...(linux.rootfsPropagation === "shared" ? [parentPrivate(root.path, host)] : []),
+    ...(users?.early ?? []),
+    ...((users?.isRoots ?? true) ? [] : openSources(bundle, host)),
+    steps.mount(
+      { source: root.path, target: root.path, fstype: null, flags: MS.MS_BIND | MS.MS_REC, data: null },
+      { reason: "a root must be a mount", title: `use ${root.path} as the root` },
+    ),
     ...(isBefore ? beforeHooks(bundle, inside) : [...changeRoot(bundle), ...inside]),
     ...(own("network") ? steps.loopbackUp() : []),
     ...(config.hostname === undefined ? [] : [steps.setHostname(config.hostname)]),
@@ -195,7 +189,7 @@ const first = (bundle: Bundle, host: Host): Step[] => {
     ...(root.readonly
       ? [steps.restrictMount("/", MOUNT_ATTR.MOUNT_ATTR_RDONLY, { title: "make / read-only" })]
       : []),
-    ...(isPrivate && linux.rootfsPropagation !== undefined
+    ...(linux.rootfsPropagation !== undefined
       ? [propagate("/", linux.rootfsPropagation, "set the propagation of /")]
       : []),
     ...becomeProgram(bundle, host, [
@@ -237,7 +231,7 @@ const parentPrivate = (path: string, host: Host): CallStep => {
 const changeRoot = (bundle: Bundle): CallStep[] => {
   const { root } = bundle.config;
   const go = steps.chdir(root.path);
-  if (!hasNamespace(bundle.config.linux, "mount") || bundle.noPivot)
+  if (bundle.noPivot)
     return [
       go,
       steps.chroot(".", { reason: "without a pivot_root: the host's tree is out of sight" }),
@@ -259,9 +253,7 @@ const changeRoot = (bundle: Bundle): CallStep[] => {
  * root and no descriptor that leads out, and then the way back is the namespace's own root.
  */
 const beforeHooks = (bundle: Bundle, inside: readonly Step[]): Step[] => {
-  const { hooks = {}, root, linux } = bundle.config;
-  if (!hasNamespace(linux, "mount"))
-    throw new HostError("hooks before the start need a mount namespace of the container's own");
+  const { hooks = {}, root } = bundle.config;
   const namespace = slot("mnt");
   return [
     steps.open("/proc/self/ns/mnt", O.O_RDONLY | O.O_CLOEXEC, namespace, {
@@ -289,7 +281,7 @@ const tolerant = (step: CallStep): CallStep =>
     : step;
 
 /** The terminal itself, by its descriptor, and never what a path of the container's leads to (CVE-2025-52565). */
-const console_ = (): CallStep[] => {
+const consoleSteps = (): CallStep[] => {
   const title = "make /dev/console";
   const [place, copy] = [slot("console"), slot("copy")];
   return [
@@ -300,12 +292,4 @@ const console_ = (): CallStep[] => {
     steps.close(copy, { title }),
     steps.close(place, { title }),
   ];
-};
-
-/** As root, so that a user who may not make it finds it there; in a read-only root it must be there. */
-const makeDirectory = (path: string): CallStep[] => {
-  const parts = path.split("/").filter(Boolean);
-  return parts.map((_, i) =>
-    steps.ensureDirectory(`/${parts.slice(0, i + 1).join("/")}`, 0o755, { onError: "ignore" }),
-  );
 };
