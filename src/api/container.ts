@@ -144,10 +144,10 @@ export const container = async (
   options: ContainerOptions = {},
 ): Promise<Program> => {
   const host = liveHost();
-  if (host.euid === 0 && !mayAdminister(host))
-    throw new HostError("needs CAP_SYS_ADMIN, which root does not have here");
   const flags = { ...flagsOf(options), ...(typeof root === "string" ? { image: root } : root) };
   const made = await containerFromWords(flags, argv, false, host, "nsk");
+  if (made.users === undefined && !mayAdminister(host))
+    throw new HostError("needs CAP_SYS_ADMIN, which root does not have here");
   removeLeftovers(made.state, keptPath(host));
   const plan = planContainer("nsk", { ...made, killOn: ABANDONED }, host);
   return {

@@ -297,7 +297,7 @@ export const run = command({
       : await containerFromFlags(values, operands, host, newId(), name);
     const plan = planContainer(name, container, host);
     if (options.explain === undefined) {
-      if (host.euid === 0) refuseWithoutPrivilege(host);
+      if (container.users === undefined) refuseWithoutPrivilege(host);
       const state = ownStatePath(host);
       if (state !== undefined) removeLeftovers(state, keptPath(host));
       if (options.name !== undefined) {

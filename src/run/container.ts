@@ -21,6 +21,7 @@ import {
 import { statePath } from "../containers/state-path.ts";
 import type { UserNetwork } from "../containers/user-network.ts";
 import type { Host } from "../host/host.ts";
+import { isRootOfAll } from "../host/kernel.ts";
 import { storePath } from "../host/store-path.ts";
 import type { Step } from "../plan/plan.ts";
 import { programCandidates } from "../plan/program.ts";
@@ -159,10 +160,9 @@ const containerOf = async (
         )
       : undefined,
   };
-  const held =
-    host.euid === 0
-      ? asRoot(container, values, network, host)
-      : await (await import("./rootless.ts")).asPlainUser(container, values, network, host, name);
+  const held = isRootOfAll(host)
+    ? asRoot(container, values, network, host)
+    : await (await import("./rootless.ts")).asPlainUser(container, values, network, host, name);
   if (!hasNewNamespace(config.linux, "pid") && held.limits.groups.length === 0)
     throw new HostError(
       `--pid ${values.pid}: without control groups nobody could tell which processes are the container's`,
