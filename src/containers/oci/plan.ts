@@ -31,7 +31,15 @@ import {
 } from "./container.ts";
 import { openStates, runHooks } from "./hooks.ts";
 import { ensureDirectory, idMaps, mountAll, openSources, refuseOldKernel } from "./mounts.ts";
-import { becomeProgram, refuseMissingModules, securityModules, windowSize } from "./process.ts";
+import {
+  becomeProgram,
+  giveStandard,
+  prepareProgram,
+  refuseMissingModules,
+  securityModules,
+  tellReady,
+  windowSize,
+} from "./process.ts";
 import { protectPaths } from "./protections.ts";
 
 /** runc's. */
@@ -192,10 +200,13 @@ const first = (bundle: Bundle, host: Host): Step[] => {
     ...(linux.rootfsPropagation !== undefined
       ? [propagate("/", linux.rootfsPropagation, "set the propagation of /")]
       : []),
-    ...becomeProgram(bundle, host, [
-      ...by.awaitStart(start),
-      ...runHooks("startContainer", hooks.startContainer, confinement(bundle, host)),
-    ]),
+    ...(terminal ? steps.useTerminal() : []),
+    ...giveStandard(bundle, host, true),
+    ...prepareProgram(bundle, host),
+    ...tellReady(),
+    ...by.awaitStart(start),
+    ...runHooks("startContainer", hooks.startContainer, confinement(bundle, host)),
+    ...becomeProgram(bundle, confinement(bundle, host)),
   ];
 };
 
