@@ -10,7 +10,6 @@ import type { Bundle } from "../../containers/oci/container.ts";
 import { planExec } from "../../containers/oci/exec.ts";
 import { parseJson } from "../../containers/json.ts";
 import { readProcess } from "../../containers/parse-config.ts";
-import { statePath } from "../../containers/state-path.ts";
 import type { Host } from "../../host/host.ts";
 import { command, type OptionTable, type Values } from "../command.ts";
 import { checkTerminal, withHome } from "./bundle.ts";
@@ -188,7 +187,7 @@ const joining = async (
   };
   if (!config.linux.namespaces.some(({ type, path }) => type === "user" && path === undefined)) return about;
   const { planUserNamespace } = await import("../../containers/user-namespace.ts");
-  return { ...about, users: planUserNamespace(config, statePath(host), host) };
+  return { ...about, users: planUserNamespace(config, about.directory, host) };
 };
 
 /** `path` is below the container's own groups; with a controller in front, only there. */
