@@ -3,7 +3,6 @@
 import { HostError, UsageError } from "../../abi/errors.ts";
 import { CAP } from "../../abi/flags.ts";
 import { execDetached } from "../../backends/oci/exec.ts";
-import { execute } from "../../backends/execute.ts";
 import { directoryOf, loadForExec, needState, statusOf } from "../../backends/oci/store.ts";
 import type { Config, Process } from "../../containers/config.ts";
 import type { Bundle } from "../../containers/oci/container.ts";
@@ -11,6 +10,7 @@ import { planExec } from "../../containers/oci/exec.ts";
 import { parseJson } from "../../containers/json.ts";
 import { readProcess } from "../../containers/parse-config.ts";
 import type { Host } from "../../host/host.ts";
+import { carryOut, explainOption } from "../carry-out.ts";
 import { command, type OptionTable, type Values } from "../command.ts";
 import { checkTerminal, withHome } from "./bundle.ts";
 import { idFrom, logged } from "./global.ts";
@@ -50,12 +50,13 @@ const execOptions = {
     valueHint: "[controller:]path",
     description: "a group of the container's below its own",
   },
+  ...explainOption,
   ignorePaused: { type: "boolean", description: "also where the container is paused" },
 } as const satisfies OptionTable;
 
 export const exec = command({
   definition: {
-    meta: { name: "exec", description: "Run one more program in a running container." },
+    meta: { name: "oci exec", description: "Run one more program in a running container." },
     args: execOptions,
   },
   usage: "[options] <container-id> <program> [<argument>...]",
@@ -81,7 +82,8 @@ export const exec = command({
       isDetached: detach,
       input: true,
     };
-    if (!detach) return execute(planExec(name, request, host), host.arch);
+    if (!detach || options.explain !== undefined)
+      return carryOut(planExec(name, request, host), options, host);
     await execDetached(name, request, { consoleSocket, pidFile }, host);
     return 0;
   }),
