@@ -401,6 +401,26 @@ describe("run", () => {
   }
 });
 
+describe("run without root", () => {
+  const directory = "/tmp/nsk-65534";
+  afterAll(() => rmSync(directory, { recursive: true, force: true }));
+  const lines: string[][] = [
+    ["true"],
+    ["-u", "1", "-v", `${here}:/mnt:ro`, "true"],
+    ["--network", "host", "--ipc", "host", "--read-only", "true"],
+    ["--userns", "keep-id", "--init", "true"],
+    ["--name", `nsk-strace-plain-${process.pid}`, "--privileged", "--device", "/dev/null:/dev/x", "true"],
+    ["--rootfs", `${busybox}:O`, "/bin/true"],
+  ];
+  for (const words of lines) {
+    const isLess = words.some((word) => word.startsWith("--privileged"));
+    if (!isLess) sameAround(["run", ...words], withSubordinateIds, plain, ["busybox", "newuidmap"]);
+    // nobody is mapped to nobody: without ranges there is one id.
+    if (!words.includes("-u") && !words.includes("keep-id") && !isLess)
+      same(["run", ...words], plain, ["busybox"]);
+  }
+});
+
 /** `run` removes what killed supervisors have left, and tests beside this one kill some: with a /run of its own it finds none. */
 const inPrivateRun = (words: readonly string[]): readonly string[] => {
   const script = 'mount -t tmpfs tmpfs /run && exec "$@"';

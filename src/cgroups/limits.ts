@@ -9,7 +9,7 @@ import { readCounts, rmdir, writeFile } from "../plan/steps.ts";
 import { draft, planGroup } from "./create.ts";
 import { locateDeviceFilter, planDevices } from "./devices.ts";
 import { groupDirectory, type Place } from "./groups.ts";
-import { type Hierarchies, type Hierarchy, locate, readHierarchies } from "./hierarchies.ts";
+import { type Hierarchies, type Hierarchy, locate, readHierarchies, wordsOf } from "./hierarchies.ts";
 import { planJoin } from "./join.ts";
 import { missingController } from "./missing.ts";
 import type { Resources } from "./resources.ts";
@@ -73,13 +73,8 @@ export const planLimits = (host: Host, name: string, limits: Limits, base?: Base
     places.set(hierarchy, placeFor(path(hierarchy), hierarchy, places.get(hierarchy), controller));
   }
   if (counted)
-    for (const counter of COUNTERS) {
-      const location = locate(hierarchies, counter);
-      // Version 2 counts processor time without being asked.
-      if (!location || (location.hierarchy.version === 2 && counter === "cpuacct")) continue;
-      const { hierarchy, controller } = location;
+    for (const { hierarchy, controller } of counters(host, hierarchies))
       places.set(hierarchy, placeFor(path(hierarchy), hierarchy, places.get(hierarchy), controller));
-    }
   const all = [...places.values()];
   const on = draft(host);
   const create = [
@@ -116,8 +111,25 @@ export const planLimits = (host: Host, name: string, limits: Limits, base?: Base
   };
 };
 
-/** Controllers that `nsk stats` reads. */
-const COUNTERS = ["cpuacct", "memory", "pids"] as const;
+/**
+ * What `nsk stats` reads, as far as it is to be had: nobody has asked for it, and so nothing fails for want of it. On
+ * version 2 a group counts processor time without a controller, and the others when the group above hands them on,
+ * which of groups that hold processes the root alone does.
+ */
+const counters = (host: Host, hierarchies: Hierarchies): { hierarchy: Hierarchy; controller: string }[] =>
+  (["cpuacct", "memory", "pids"] as const).flatMap((name) => {
+    const location =
+      locate(hierarchies, name) ??
+      hierarchies.flatMap((hierarchy) => (hierarchy.version === 2 ? [{ hierarchy, controller: "" }] : []))[0];
+    if (!location || location.hierarchy.readonly) return [];
+    const { hierarchy, controller } = location;
+    if (hierarchy.version === 1) return [location];
+    if (name === "cpuacct") return [{ hierarchy, controller: "" }];
+    const { mountPoint } = hierarchy;
+    const isRoot = host.kind(`${mountPoint}/cgroup.type`) === undefined;
+    const isHandedOn = wordsOf(host.read(`${mountPoint}/cgroup.subtree_control`)).includes(controller);
+    return controller !== "" && (isRoot || isHandedOn) ? [location] : [];
+  });
 
 const NOTHING: LimitsPlan = {
   hierarchies: [],

@@ -8,6 +8,7 @@ import { type Config, hasNamespace, type Process } from "../containers/config.ts
 import { fromFiles, parseUser } from "../containers/docker.ts";
 import { planExec } from "../containers/exec.ts";
 import type { Running } from "../containers/record.ts";
+import { typingFilter } from "../containers/seccomp/typing.ts";
 import type { Host } from "../host/host.ts";
 import { writeAll } from "../sys/linux.ts";
 import { carryOut, explainOption } from "./carry-out.ts";
@@ -55,10 +56,12 @@ export const exec = command({
     const { detach } = options;
     const terminal = detach ? withoutTerminal(options, name) : wantsTerminal(options, host, name);
     const { config } = it;
+    const process = processOf(options, args, it, terminal, host);
     const plan = planExec(
       name,
       {
-        process: processOf(options, args, it, terminal, host),
+        process,
+        typing: it.privileged ? undefined : typingFilter(process.capabilities.bounding, terminal || detach),
         target: it.first,
         namespaces: config.linux.namespaces.map(({ type }) => type),
         join: planJoinBelow(host, it.first.pid, it.groups),

@@ -36,27 +36,35 @@ export interface FetchOptions {
 export const platformOf = (text: string | undefined, host: Host): Platform =>
   text === undefined ? hostPlatform(host.arch) : parsePlatform(text);
 
-/** docker's config.json. @see docker-login(1) */
-const dockerConfig = (host: Host): string | undefined => {
-  const directory = host.env("DOCKER_CONFIG") || (host.env("HOME") && `${host.env("HOME")}/.docker`);
-  return directory ? host.read(`${directory}/config.json`) : undefined;
+/** The directory of docker's config.json. @see docker-login(1) */
+export const dockerDirectory = (host: Host): string | undefined =>
+  host.env("DOCKER_CONFIG") || (host.env("HOME") && `${host.env("HOME")}/.docker`) || undefined;
+
+/** The text of docker's config.json. */
+export const dockerConfig = (host: Host): string | undefined => {
+  const directory = dockerDirectory(host);
+  return directory === undefined ? undefined : host.read(`${directory}/config.json`);
+};
+
+export const parseTlsVerify = (value: string | true | undefined = true): boolean => {
+  if (value !== true && value !== "true" && value !== "false")
+    throw new HostError(`--tls-verify is true or false, not '${value}'`);
+  return value !== "false";
 };
 
 /** How a registry is spoken to, and who one is there. */
 export const clientOptions = (
-  tlsVerify: string | true | undefined = true,
+  tlsVerify: string | true | undefined,
   { domain }: Reference,
   host: Host,
 ): ClientOptions => {
-  if (tlsVerify !== true && tlsVerify !== "true" && tlsVerify !== "false")
-    throw new HostError(`--tls-verify is true or false, not '${tlsVerify}'`);
   const { helper, stored } = credentialsFor(dockerConfig(host), domain);
   const ask = async (): Promise<Credentials | undefined> => {
     if (helper === undefined) return stored;
     const { askHelper } = await import("./credential-helper.ts");
     return (await askHelper(helper, serverOf(domain), host)) ?? stored;
   };
-  return { tlsVerify: tlsVerify !== "false", credentials: ask };
+  return { tlsVerify: parseTlsVerify(tlsVerify), credentials: ask };
 };
 
 /** Pulls an image into the store, with progress on a terminal. */

@@ -75,6 +75,7 @@ const inspected = (it: Known, host: Host): object => {
       PidMode: mode("pid", ""),
       IpcMode: it.ipc || "private",
       UTSMode: mode("uts", ""),
+      Privileged: it.privileged ?? false,
       ReadonlyRootfs: root.readonly,
       CpuShares: cpu.shares ?? 0,
       CpuPeriod: cpu.period ?? 0,

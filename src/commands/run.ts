@@ -426,6 +426,7 @@ const containerOf = async (
     init: values.init,
     cidfile: values.cidfile,
     filter,
+    typing: await typingOf(values, config),
     joins: values.joins,
     timeout: wholeNumber("--timeout", values.timeout, 0) || undefined,
     background: values.detach
@@ -442,6 +443,17 @@ const containerOf = async (
       "nsk doctor says what is in their way",
     );
   return { ...held, details: detailsFrom(values, held.config, filter) };
+};
+
+/** A privileged container has the machine's own terminals anyway. */
+const typingOf = async (
+  { privileged }: Values<typeof options>,
+  { process }: Config,
+): Promise<Uint8Array | undefined> => {
+  const { bounding } = process.capabilities;
+  if (privileged || !bounding.includes("CAP_SYS_ADMIN")) return undefined;
+  const { typingFilter } = await import("../containers/seccomp/typing.ts");
+  return typingFilter(bounding, process.terminal);
 };
 
 type Undecided = Omit<Container, "limits" | "users" | "details">;
@@ -470,7 +482,7 @@ const detailsFrom = (
   config: Config,
   filter: Uint8Array | undefined,
 ): Details => {
-  const { name, label, stopSignal, stopTimeout, image, detach, rm, interactive, ipc } = values;
+  const { name, label, stopSignal, stopTimeout, image, detach, rm, interactive, ipc, privileged } = values;
   const signal = stopSignal === undefined ? undefined : parseSignal(stopSignal);
   if (stopSignal !== undefined && signal === undefined) throw new UsageError(`invalid signal: ${stopSignal}`);
   return {
@@ -484,6 +496,7 @@ const detailsFrom = (
     detached: detach,
     autoRemove: rm,
     ipc,
+    privileged,
     interactive,
     config,
     filter: filter?.toBase64(),

@@ -31,6 +31,8 @@ export interface Container {
   readonly cidfile: string | undefined;
   /** The program that decides over its system calls (compileSeccomp); undefined for none. */
   readonly filter: Uint8Array | undefined;
+  /** Another one, which keeps it from typing into the caller's terminal: see typingFilter(). */
+  readonly typing?: Uint8Array | undefined;
   /** The control groups of its limits. */
   readonly limits: LimitsPlan;
   /** Seconds until it is killed. */

@@ -30,6 +30,8 @@ export interface Exec {
   readonly join: readonly CallStep[];
   /** The container's filter on system calls. */
   readonly filter: Uint8Array | undefined;
+  /** See typingFilter(). */
+  readonly typing?: Uint8Array | undefined;
   /** The name of the container's session keyring. */
   readonly keyring: string;
   /** With a user namespace: whether setgroups(2) works inside. */
@@ -97,8 +99,8 @@ export const planExec = (name: string, exec: Exec, host: Host): Plan => {
 
 /** The second process, until it has become what the program is to be. */
 const entering = (exec: Exec, host: Host): Step[] => {
-  const { process, namespaces, join, keyring, users, input, background, filter } = exec;
-  const confined: Confined = { config: { process }, filter, users };
+  const { process, namespaces, join, keyring, users, input, background, filter, typing } = exec;
+  const confined: Confined = { config: { process }, filter, typing, users };
   const flags = namespaces.reduce((all, type) => all | NAMESPACE_FLAGS[type], 0);
   // Who traces may take what a process has before it is let go. Nobody inside sees this one, unless all see all.
   const isEarly = process.capabilities.bounding.includes("CAP_SYS_PTRACE");

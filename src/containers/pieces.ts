@@ -44,7 +44,7 @@ export const rootInPieces = (state: string, own: readonly string[], host: Host):
           target,
           fstype: "overlay",
           flags: MS.MS_NODEV,
-          data: `lowerdir=${overlayPath(path)},upperdir=${upper},workdir=${work},userxattr`,
+          data: `lowerdir=${overlayPath(path)},upperdir=${overlayPath(upper)},workdir=${overlayPath(work)},userxattr`,
         },
         {
           ...(n === 1 && { reason: "unchanged below; what is written lands in the layer above" }),

@@ -22,6 +22,8 @@ export const boundingSet = (capabilities: readonly string[]): CallStep[] => {
 export interface Confined {
   readonly config: { readonly process: Process };
   readonly filter: Uint8Array | undefined;
+  /** Another one, which keeps it from typing into the caller's terminal. */
+  readonly typing?: Uint8Array | undefined;
   readonly users?: { readonly setsGroups: boolean } | undefined;
 }
 
@@ -50,15 +52,15 @@ export const identity = (container: Confined, host: Host): CallStep[] => {
 };
 
 /** Who has not promised to gain nothing needs CAP_SYS_ADMIN for a filter. @see seccomp(2) */
-const needsPrivilegeToFilter = ({ filter, config }: Confined): boolean =>
-  filter !== undefined && !config.process.noNewPrivileges;
+const needsPrivilegeToFilter = ({ filter, typing, config }: Confined): boolean =>
+  (filter ?? typing) !== undefined && !config.process.noNewPrivileges;
 
 /**
  * The filter and the capabilities, as late as can be: a filter that knows nothing of nsk sees two calls of it at most,
  * capset(2) and execve(2).
  */
 export const confinement = (container: Confined, host: Host): CallStep[] => {
-  const { filter, config } = container;
+  const { filter, typing, config } = container;
   const { user, capabilities, noNewPrivileges } = config.process;
   // Whoever is first in a user namespace has all of them there.
   const own = container.users ? ALL : permitted(host);
@@ -88,15 +90,26 @@ export const confinement = (container: Confined, host: Host): CallStep[] => {
   } else out.push(steps.setCapabilities(sets, { reason }));
   if (noNewPrivileges)
     out.push(steps.noNewPrivileges({ reason: "no setuid bit and no file capability counts any more" }));
-  if (filter === undefined) return out;
-  const filtering = steps.filterCalls(filter, {
-    reason: "from here on system calls that containers do not need fail",
-    hints: {
-      [errno("EINVAL")]: "this kernel has no filters: --security-opt seccomp=unconfined goes without",
-    },
-  });
-  if (noNewPrivileges) out.push(filtering);
-  else out.splice(-1, 0, filtering);
+  const hints = {
+    [errno("EINVAL")]: "this kernel has no filters: --security-opt seccomp=unconfined goes without",
+  };
+  const filtering: CallStep[] = [];
+  if (typing !== undefined)
+    filtering.push(
+      steps.filterCalls(typing, {
+        reason: "nothing is typed into the terminal that it is handed (TIOCSTI)",
+        hints,
+      }),
+    );
+  if (filter !== undefined)
+    filtering.push(
+      steps.filterCalls(filter, {
+        reason: "from here on system calls that containers do not need fail",
+        hints,
+      }),
+    );
+  if (noNewPrivileges) out.push(...filtering);
+  else out.splice(-1, 0, ...filtering);
   return out;
 };
 

@@ -31,6 +31,7 @@ export interface Details {
   readonly detached: boolean;
   readonly autoRemove: boolean;
   readonly interactive: boolean;
+  readonly privileged?: boolean | undefined;
   /** docker's word for its IPC namespace. */
   readonly ipc?: string | undefined;
   /** What it is, and what another program that is started in it gets. */

@@ -51,6 +51,7 @@ const overlaid = (container: Container): CallStep[] => {
   const { config, lower, state, users } = container;
   const { path } = config.root;
   const { from, words } = lowerDirectories(lower);
+  const own = overlayPath(state);
   return [
     ...(from === undefined
       ? []
@@ -74,7 +75,7 @@ const overlaid = (container: Container): CallStep[] => {
         target: `${state}/root`,
         fstype: "overlay",
         flags: mayOpenDevices(container) ? 0 : MS.MS_NODEV,
-        data: `lowerdir=${words},upperdir=${state}/upper,workdir=${state}/work${users ? ",userxattr" : ""}`,
+        data: `lowerdir=${words},upperdir=${own}/upper,workdir=${own}/work${users ? ",userxattr" : ""}`,
       },
       {
         reason: `${path} below, unchanged; what is written lands in the layer above`,

@@ -146,10 +146,10 @@ const checkOwner = (state: string, host: Host): Step[] => {
   const [directory, title] = [slot("state"), `use ${state}`];
   return [
     steps.openDirectory(state, directory, { title, reason: "a directory, no link, and this user's own" }),
-    enter.status(directory, "state", title),
+    enter.status(directory, "whose", title),
     {
       kind: "expect",
-      found: enter.statusField("state", "uid"),
+      found: enter.statusField("whose", "uid"),
       value: BigInt(host.euid),
       errno: errno("EACCES"),
       title,

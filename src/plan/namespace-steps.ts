@@ -262,11 +262,11 @@ export const keepCapabilities = (about?: About): CallStep =>
   call("prctl", [int(PR.PR_SET_KEEPCAPS, "PR_SET_KEEPCAPS"), int(1)], "prctl", about);
 
 /**
- * `prctl(PR_SET_DUMPABLE, 1)`: a change of ids gives a process's files in /proc to root; this gives them back.
+ * `prctl(PR_SET_DUMPABLE, SUID_DUMP_USER)`: a change of ids gives a process's files in /proc to root; this gives them back.
  * @see PR_SET_DUMPABLE(2const)
  */
 export const ownFilesOfProc = (about?: About): CallStep =>
-  call("prctl", [int(PR.PR_SET_DUMPABLE, "PR_SET_DUMPABLE"), int(1)], "prctl", about);
+  call("prctl", [int(PR.PR_SET_DUMPABLE, "PR_SET_DUMPABLE"), int(1, "SUID_DUMP_USER")], "prctl", about);
 
 /** `prctl(PR_SET_DUMPABLE, 0)`: its files in /proc are root's outside, and nobody traces it. @see PR_SET_DUMPABLE(2const) */
 export const hideFromOthers = (about?: About): CallStep =>

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { HostError } from "../../src/abi/errors.ts";
-import { planLimits } from "../../src/cgroups/limits.ts";
+import { type Limits, planLimits } from "../../src/cgroups/limits.ts";
 import type { Resources } from "../../src/cgroups/resources.ts";
 import type { Host } from "../../src/host/host.ts";
 import { outline } from "../support/steps.ts";
@@ -8,8 +8,47 @@ import { hybrid, v1, v2 } from "./hosts.ts";
 
 const quarter: Resources = { cpu: { quota: 25000, period: 100000 } };
 
-const rows: [what: string, host: Host, limits: Resources, groups: string[], create: string[]][] = [
+const rows: [what: string, host: Host, limits: Limits, groups: string[], create: string[]][] = [
   ["no limit needs no group", v2(), {}, [], []],
+  [
+    "what is counted on version 1",
+    v1(),
+    { counted: true },
+    ["/sys/fs/cgroup/cpu,cpuacct/nsk-c1", "/sys/fs/cgroup/memory/nsk-c1", "/sys/fs/cgroup/pids/nsk-c1"],
+    [
+      "mkdir /sys/fs/cgroup/cpu,cpuacct/nsk-c1",
+      "mkdir /sys/fs/cgroup/memory/nsk-c1",
+      "mkdir /sys/fs/cgroup/pids/nsk-c1",
+    ],
+  ],
+  [
+    "what is counted on version 2, where all is handed on",
+    v2(),
+    { counted: true },
+    ["/sys/fs/cgroup/nsk-c1"],
+    ["mkdir /sys/fs/cgroup/nsk-c1"],
+  ],
+  [
+    "what is counted on version 2 below a group that holds processes",
+    v2({
+      files: { "/sys/fs/cgroup/cgroup.type": "domain\n", "/sys/fs/cgroup/cgroup.subtree_control": "\n" },
+    }),
+    { counted: true },
+    ["/sys/fs/cgroup/nsk-c1"],
+    ["mkdir /sys/fs/cgroup/nsk-c1"],
+  ],
+  [
+    "nothing is counted where nothing may be made",
+    v2({
+      files: {
+        "/proc/self/mountinfo":
+          "30 22 0:26 / /sys/fs/cgroup ro,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n",
+      },
+    }),
+    { counted: true },
+    [],
+    [],
+  ],
   [
     "a quarter of a processor on version 1",
     hybrid(),

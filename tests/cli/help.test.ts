@@ -140,6 +140,9 @@ test("nsk --help lists the commands by group", async () => {
      import          Make images of a file: what 'docker save' wrote, an OCI layout
                      (a directory or its tar), or the tar of a root file system;
                      plain, gzip or zstd
+     login           Log in to a registry (docker's own unless one is named)
+     logout          Forget the login of a registry (docker's own unless one is
+                     named)
 
     Scripts:
      script          Run a script in TypeScript

@@ -54,6 +54,37 @@ describe("the caller's terminal", () => {
     "root",
     "perl",
     "script",
+  )("nor does CAP_SYS_ADMIN type into it, or take it over", () => {
+    const [number, command] = [process.arch === "x64" ? 16 : 29, 2 ** 32 + 0x5412];
+    const more = `${script}; ioctl(STDOUT, 0x540e, 1) and print "stolen "; my $i = "x";
+      syscall(${number}, 1, ${command}, $i) == 0 and print "typed "; print "end\\n"`;
+    const name = `nsk-escape-${process.pid}`;
+    runNsk("run", "-d", "--name", name, "--", "sleep", "1000");
+    try {
+      for (const options of [
+        [],
+        ["--security-opt", "seccomp=unconfined"],
+        ["-u", "1000"],
+        ["--security-opt", "no-new-privileges"],
+      ])
+        expect(
+          onTerminal([nsk, "run", "--cap-add", "SYS_ADMIN", ...options, "perl", "-e", more]).stdout,
+        ).toBe("over\r\nend\r\n");
+      expect(onTerminal([nsk, "exec", "--privileged", name, "perl", "-e", more]).stdout).toBe(
+        "over\r\nend\r\n",
+      );
+    } finally {
+      runNsk("rm", "-f", name);
+    }
+    // A terminal of its own is the program's to type into.
+    expect(onTerminal([nsk, "run", "-it", "--cap-add", "SYS_ADMIN", "perl", "-e", more]).stdout).toContain(
+      "done",
+    );
+  });
+  testNeeding(
+    "root",
+    "perl",
+    "script",
   )("takes no letters from a container that it is handed to (TIOCSTI)", () => {
     for (const options of [[], ["-i"], ["-u", "1000"]])
       expect(onTerminal([nsk, "run", ...options, "perl", "-e", script]).stdout).toBe("over\r\n");

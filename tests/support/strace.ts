@@ -19,6 +19,9 @@
 // 12. `<name>` in a string, `name.st_uid` and `permitted` stand for numbers that an earlier call has left.
 // 13. The program that seccomp(2) or bpf(2) loads is not written out in `--explain`, its length is.
 // 14. A process that is started in a PID namespace has two ids; strace tells both (`--pidns-translation`).
+// 15. A supervisor's loop goes round once more for the end of helpers (newuidmap): ppoll, read, and a wait4 that gives 0.
+// 16. How a container ended, which the launcher writes to its record, is a line that only the run knows.
+// 17. The time at which it was asked for, in the record, is that of each start of nsk.
 
 /** One call. Arguments are as printed, less what is in the list above. */
 export interface Call {
@@ -204,7 +207,7 @@ const asNumber = (text: string): string => {
 /** Arguments that a call fills: what they hold is the run's to say. */
 const FILLED: readonly string[] = [
   ...["status", "mask", "pair", "number", "answer", "line", "signal", "counts"],
-  ...["ready", "go", "word", "found", "whose", "caps"],
+  ...["ready", "go", "word", "found", "whose", "caps", "now"],
 ];
 
 /** Names that explained calls give to what only the run knows, with the values that it gave them. */
@@ -272,7 +275,7 @@ export const sideBySide = (
 
   const walk = (process: Explained, pid: string, names: Names): void => {
     const loop = loopOf(process.calls);
-    const all = launcherCalls(trace, pid);
+    const all = withoutLooks(launcherCalls(trace, pid));
     const traced = withoutLoop(all, loop);
     const expected = withoutLoop(endOf(withoutUntried(process.calls, all)), loop);
     const children: [Explained, string, Names][] = [];
@@ -291,15 +294,18 @@ export const sideBySide = (
           .resolve(arg, isSame ? seen.args[n] : undefined, environment)
           .replace(/\bWUNTRACED$/, "WSTOPPED"),
       );
+      if (args.length === 3 && args[1] === "ended" && isEnd(seen)) args.splice(1, 2, ...seen!.args.slice(1));
       if (args[1] === "TIOCGPTPEER" && args[2] === "O_RDWR|O_NOCTTY") args[2] = "0x102";
       // Which child was waited for is said twice, and must be the one that is meant.
       const result = call.name === "wait4" ? names.resolve(call.result!, undefined, environment) : undefined;
-      out.explained.push(lineOf({ name: call.name, args, result }));
+      out.explained.push(withoutTime(lineOf({ name: call.name, args, result })));
       const child = process.children.get(i);
       if (child) children.push([child, seen?.outside ?? seen?.result ?? "?", new Names(names)]);
     });
     for (const call of traced)
-      out.traced.push(lineOf(call.name === "wait4" ? call : { ...withoutProgram(call), result: undefined }));
+      out.traced.push(
+        withoutTime(lineOf(call.name === "wait4" ? call : { ...withoutProgram(call), result: undefined })),
+      );
     for (const [child, childPid, known] of children) {
       out.explained.push("-- a child");
       out.traced.push("-- a child");
@@ -309,6 +315,15 @@ export const sideBySide = (
   walk(parseExplained(withId(explained, trace)), beforeLauncher(trace).pid, new Names());
   return out;
 };
+
+/** What the launcher writes of a container's end: a line, and as long as it says (16). */
+const isEnd = (call: Call | undefined): boolean => {
+  const [, line = "", length] = call?.args ?? [];
+  return /^"ended( \d+){5}\\x0a"$/.test(line) && Number(length) === line.length - '""'.length - "x0a".length;
+};
+
+/** When a container was asked for is told by each start of nsk anew (17). */
+const withoutTime = (line: string): string => line.replace(/(created\\x22:\\x22)[\d-]+T[\d:.]+Z/, "$1TIME");
 
 /** The program that is loaded is cut out (13). */
 const withoutProgram = (call: Call): Call =>
@@ -323,6 +338,16 @@ const withoutUntried = (calls: readonly Call[], traced: readonly Call[]): Call[]
   if (first < 0 || last?.name !== "execve" || !succeeded(last)) return [...calls];
   const tried = traced.filter((call) => call.name === "execve").length;
   return calls.filter((_, i) => i < first + tried);
+};
+
+/** A supervisor looks after its container also when a helper's end has sent the signal (15). */
+const withoutLooks = (calls: readonly Call[]): Call[] => {
+  const kept: Call[] = [];
+  for (const call of calls) {
+    if (call.name === "wait4" && call.args[2] === "WNOHANG" && call.result === "0") kept.splice(-2);
+    else kept.push(call);
+  }
+  return kept;
 };
 
 /** Where the loop of a supervisor with a terminal begins: it polls three descriptors (9). */
@@ -340,11 +365,15 @@ const endOf = (calls: readonly Call[]): Call[] =>
     ? [...calls, { name: "exit_group", args: ["0"], result: undefined }]
     : [...calls];
 
+/** Where records are: root's, and a plain user's. */
+const STATE = "(?:/run/nsk|/tmp/nsk-\\d+)/";
+
 /** The explained text with the run's id in place of its own (4). */
 const withId = (explained: string, trace: Trace): string => {
-  const told = /"\/run\/nsk\/([0-9a-f]{12})"/.exec(explained)?.[1];
+  const told = new RegExp(`"${STATE}([0-9a-f]{12})"`).exec(explained)?.[1];
   const calls = [...trace.values()].flat();
-  const record = calls.find((call) => call.name === "linkat" && call.args[3]?.startsWith('"/run/nsk/'));
-  const real = /^"\/run\/nsk\/([0-9a-f]{12})"$/.exec(record?.args[3] ?? "")?.[1];
+  const linked = new RegExp(`^"${STATE}([0-9a-f]{12})"$`);
+  const record = calls.find((call) => call.name === "linkat" && linked.test(call.args[3] ?? ""));
+  const real = linked.exec(record?.args[3] ?? "")?.[1];
   return told && real ? explained.replaceAll(told, real) : explained;
 };

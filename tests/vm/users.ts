@@ -45,8 +45,20 @@ export const users = (it: GuestTest): void => {
     );
     it(
       `${user}: run needs no root: a container over this machine's own, and nothing is left`,
-      "nsk run -- sh -c 'id -u; echo $$; echo x >/x && cat /x; ls /sys/class/net' && ls $XDG_RUNTIME_DIR/nsk /tmp/nsk-* 2>/dev/null | grep -E '^[0-9a-f]{12}$' || echo none",
+      "nsk run -- sh -c 'id -u; echo $$; echo x >/x && cat /x; ls /sys/class/net' && ls /tmp/nsk-* | grep -E '^[0-9a-f]{12}$' || echo none",
       printed("0\n1\nx\nlo\nnone\n"),
+      as,
+    );
+    it(
+      `${user}: her own files may be changed in a container, and are as they were; what she removed is made anew from Linux 6.6 on`,
+      "mkdir ~/d; echo x >~/f; nsk run -- sh -c 'cd /home/$0; echo y >f; cat f; rmdir d; mkdir d || uname -r' " +
+        user +
+        "; cat ~/f; rm -r ~/d ~/f",
+      ({ status, stdout, stderr }) => {
+        const old = /^6\.[0-5]\.|^5\./m.test(stdout);
+        expect([status, stdout.replace(/^\d+\.\d+\.\S+\n/m, "")]).toEqual([0, "y\nx\n"]);
+        expect(stderr).toMatch(old ? /mkdir: .* (?:I\/O|Input\/output) error/ : /^$/);
+      },
       as,
     );
     it(
@@ -110,8 +122,8 @@ export const delegation = (it: GuestTest, cgroups: Cgroups): void => {
   );
   it(
     "alice, in a group that root gave her: a container has limits there, and the group goes with it",
-    given(`nsk run -m 32m --pids-limit 20 -- sh -c "grep -E '^0::|memory' /proc/self/cgroup; tail /dev/zero" || echo $?
-      find /sys/fs/cgroup/ -name 'nsk-*' -type d`),
+    given(`nsk run -m 32m --pids-limit 20 -- sh -c "grep -E \\"^0::|memory\\" /proc/self/cgroup; tail /dev/zero" || echo $?
+      find /sys/fs/cgroup/ -name "nsk-*" -type d`),
     ({ status, stdout, stderr }) => {
       const where = cgroups === "v2" ? "0::/\n" : cgroups === "v1" ? "4:memory:/\n" : "4:memory:/\n0::/\n";
       expect([status, stdout]).toEqual([0, `${where}137\n`]);
