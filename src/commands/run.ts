@@ -18,6 +18,7 @@ import { ownStatePath, statePath } from "../containers/state-path.ts";
 import { parseSecurity, type Security, seccompProgram, withoutNodes } from "../containers/security.ts";
 import type { UserNetwork } from "../containers/user-network.ts";
 import type { Host } from "../host/host.ts";
+import { isRootOfAll } from "../host/kernel.ts";
 import { randomBytes } from "../sys/random.ts";
 import { storePath } from "../host/store-path.ts";
 import type { Step } from "../plan/plan.ts";
@@ -299,7 +300,7 @@ export const run = command({
       : await containerFromOptions(options, operands, host, newId(), name);
     const plan = planContainer(name, container, host);
     if (options.explain === undefined) {
-      if (host.euid === 0) refuseWithoutPrivilege(host);
+      if (container.users === undefined) refuseWithoutPrivilege(host);
       const state = ownStatePath(host);
       if (state !== undefined) removeLeftovers(state, keptPath(host));
       if (options.name !== undefined) {
@@ -433,10 +434,9 @@ const containerOf = async (
       ? (await import("../containers/background.ts")).inBackground(`${keptPath(host)}/${id}`)
       : undefined,
   };
-  const held =
-    host.euid === 0
-      ? asRoot(container, values, network, host)
-      : await (await import("./run-rootless.ts")).asPlainUser(container, values, network, host, name);
+  const held = isRootOfAll(host)
+    ? asRoot(container, values, network, host)
+    : await (await import("./run-rootless.ts")).asPlainUser(container, values, network, host, name);
   if (!hasNewNamespace(config.linux, "pid") && held.limits.groups.length === 0)
     throw new HostError(
       `--pid ${values.pid}: without control groups nobody could tell which processes are the container's`,

@@ -80,6 +80,12 @@ const fail = (what: string, path: string, result: number, hint?: string): never 
   throw new StepError(`${what} ${path || "."}`, -result, hint);
 };
 
+/** Only in a user namespace are there ids that nobody can be. */
+const ownerHint = (result: number, { uid, gid }: Attributes): string | undefined =>
+  result === -errno("EINVAL")
+    ? `${uid}:${gid} is beyond the ids of this user namespace: it takes larger ranges`
+    : undefined;
+
 const how = new BigUint64Array(3); // struct open_how { __u64 flags, mode, resolve; }
 let hasOpenat2 = true;
 
@@ -267,7 +273,7 @@ export const openTree = (root: number, powers: Powers): Tree => {
   const dress = (fd: number, path: string, it: Attributes, modeIsSet: boolean): void => {
     if (!isOwn(it)) {
       const result = syscall("fchown", fd, it.uid, it.gid);
-      if (result < 0) fail("change the owner of", path, result);
+      if (result < 0) fail("change the owner of", path, result, ownerHint(result, it));
     }
     if (!modeIsSet || !isOwn(it)) {
       const result = syscall("fchmod", fd, it.mode);
@@ -289,7 +295,7 @@ export const openTree = (root: number, powers: Powers): Tree => {
     const name = nameOf(path);
     if (!isOwn(it)) {
       const result = syscall("fchownat", fd, address(name), it.uid, it.gid, AT.AT_SYMLINK_NOFOLLOW);
-      if (result < 0) fail("change the owner of", path, result);
+      if (result < 0) fail("change the owner of", path, result, ownerHint(result, it));
     }
     if (it.xattrs.length) {
       // The descriptor's magic link leads to the open directory itself, and the last name is not followed.
