@@ -118,6 +118,20 @@ export const explainLines = (steps: readonly Step[], depth = 0): Line[] =>
         return [
           { depth, text: `unless ${step.stat.name} has the start time ${step.started}: fail`, heading: true },
         ];
+      case "attach":
+        return [
+          withReason(
+            depth,
+            `ppoll([{fd=${step.signals.slot}, events=POLLIN}, {fd=0, events=POLLIN}, {fd=${step.master.slot}, events=POLLIN}, {fd=${step.supervisor.slot}, events=POLLIN}], 4, NULL, NULL, 0)`,
+            step.reason,
+          ),
+          {
+            depth,
+            text: `what is printed goes to ${step.log.slot} as well; the last line of ${step.record.slot} tells how it ended`,
+            heading: true,
+          },
+          ...cleanup(step.cleanup, depth),
+        ];
       case "report":
         return [{ depth, text: `errors go to descriptor ${step.to}`, heading: true }];
       case "heed":
@@ -330,6 +344,8 @@ const stepJson = (step: Step): object | object[] => {
       return { call: "exit_group", text: "exit_group(0)", ...(step.reason && { reason: step.reason }) };
     case "identify":
       return { identify: step.started, title: step.title };
+    case "attach":
+      return { attach: step.master.slot, keys: step.keys, ...(step.reason && { reason: step.reason }) };
     case "report":
       return { report: step.to };
     case "heed":

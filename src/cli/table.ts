@@ -44,6 +44,7 @@ export const commands: Readonly<Record<string, Entry>> = {
   lssubsys: { group: "Control groups", load: async () => (await import("../commands/lssubsys.ts")).lssubsys },
   run: { group: "Containers", load: async () => (await import("../commands/run.ts")).run },
   exec: { group: "Containers", load: async () => (await import("../commands/exec.ts")).exec },
+  attach: { group: "Containers", load: async () => (await import("../commands/attach.ts")).attach },
   logs: { group: "Containers", load: async () => (await import("../commands/logs.ts")).logs },
   stop: { group: "Containers", load: async () => (await import("../commands/stop.ts")).stop },
   kill: { group: "Containers", load: async () => (await import("../commands/stop.ts")).kill },

@@ -183,6 +183,12 @@ const options = {
     alias: "d",
     description: "start it in the background, print its id, and keep what it prints for nsk logs",
   },
+  detachKeys: {
+    type: "string",
+    valueHint: "keys",
+    description:
+      "with -it: run it in the background, and be free to leave it by these keys, e.g. ctrl-p,ctrl-q",
+  },
   interactive: { type: "boolean", alias: "i", description: "keep standard input" },
   tty: { type: "boolean", alias: "t", description: "give it a terminal of its own" },
   network: {
@@ -295,9 +301,11 @@ export const run = command({
   failure: 125,
   run: async ({ options, operands, dashed, host, name }) => {
     refuse(options);
-    const container = mayNameImage(options, dashed ? undefined : operands[0], host)
-      ? await containerFromWords(options, operands, dashed, host, name)
-      : await containerFromOptions(options, operands, host, newId(), name);
+    const keys = options.detachKeys === undefined ? undefined : await keysToDetach(options, host);
+    const values = keys ? { ...options, detach: true } : options;
+    const container = mayNameImage(values, dashed ? undefined : operands[0], host)
+      ? await containerFromWords(values, operands, dashed, host, name)
+      : await containerFromOptions(values, operands, host, newId(), name);
     const plan = planContainer(name, container, host);
     if (options.explain === undefined) {
       if (container.users === undefined) refuseWithoutPrivilege(host);
@@ -308,9 +316,20 @@ export const run = command({
         refuseKeptName(options.name, host);
       }
     }
+    if (keys && options.explain === undefined)
+      return (await import("./run-attached.ts")).runAttached(plan, keys, host, name);
     return carryOut(plan, options, host, prepared);
   },
 });
+
+/** Undefined where nobody types: then it is as without. */
+const keysToDetach = async (
+  { detach, detachKeys, interactive, tty }: Values<typeof options>,
+  host: Host,
+): Promise<number[] | undefined> => {
+  const keys = (await import("./detach-keys.ts")).parseKeys(detachKeys);
+  return interactive && tty && !detach && host.isTerminal(0) ? keys : undefined;
+};
 
 /** A container's root lacks it, which the first of many calls would tell in a word. @see capabilities(7) */
 const refuseWithoutPrivilege = (host: Host): void => {
@@ -431,7 +450,10 @@ const containerOf = async (
     joins: values.joins,
     timeout: wholeNumber("--timeout", values.timeout, 0) || undefined,
     background: values.detach
-      ? (await import("../containers/background.ts")).inBackground(`${keptPath(host)}/${id}`)
+      ? (await import("../containers/background.ts")).inBackground(
+          `${keptPath(host)}/${id}`,
+          values.detachKeys !== undefined,
+        )
       : undefined,
   };
   const held = isRootOfAll(host)

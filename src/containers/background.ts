@@ -30,9 +30,10 @@ import { failedMark } from "./program.ts";
 import { namesIn } from "./record.ts";
 import { alarm, cleanup, openPair, openRecord, sweep, tellId } from "./record-steps.ts";
 
-/** What is kept of it lies in `directory`. */
-export const inBackground = (directory: string): Background => ({
+/** What is kept of it lies in `directory`; `isAttached`: its terminal is carried from the start. */
+export const inBackground = (directory: string, isAttached: boolean): Background => ({
   directory,
+  isAttached,
   steps: background,
   heeded: heeded(),
   output: handsOutput,
@@ -119,7 +120,10 @@ const supervise = (container: Container, started: Slot, start: ForkStep, volumes
       ...(limits.notices.length > 0 && { notices: limits.notices }),
       tell: [record, end],
       ...sweep(container),
-      cleanup: cleanup(container, details.autoRemove && background ? forget(background.directory) : []),
+      cleanup: cleanup(
+        container,
+        details.autoRemove && background && !background.isAttached ? forget(background.directory) : [],
+      ),
     },
   ];
 };

@@ -51,6 +51,8 @@ export interface Container {
 export interface Background {
   /** Where its log and what is known of it are; see kept-files.ts. */
   readonly directory: string;
+  /** Its end is told to who carries its terminal, who then removes what is not to stay. */
+  readonly isAttached: boolean;
   /** All processes: the one that prints the id once there is a program, the supervisor, and the container's first. */
   steps(container: Container, start: ForkStep, volumes: Held): Step[];
   /** The child's first: why it cannot be started is told to the supervisor. */

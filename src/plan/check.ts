@@ -43,6 +43,12 @@ const checkProcess = (steps: readonly Step[], before: ReadonlySet<string>, mayRe
         need(step.from, filled, step.kind);
         for (const call of step.cleanup) checkCall(call, filled);
         break;
+      case "attach":
+        for (const slot of [step.supervisor, step.first, step.signals, step.master, step.log, step.record])
+          need(slot, filled, step.kind);
+        for (const call of step.cleanup) checkCall(call, filled);
+        ended = step.kind;
+        break;
       case "report":
         break;
       case "identify":

@@ -152,6 +152,32 @@ export interface ReportStep {
   readonly to: number;
 }
 
+/**
+ * Carry what is typed and printed for a container that another process supervises, and write what is printed into its
+ * log meanwhile; end as it ended, or with 0 when the keys to detach are typed. The supervisor has been asked to leave
+ * the terminal alone for as long as this process lives: see {@link ATTACH}.
+ */
+export interface AttachStep {
+  readonly kind: "attach";
+  /** pidfds of the supervisor, which gets the signals that come here, and of the container's first process, if it is there. */
+  readonly supervisor: Slot;
+  readonly first: Slot;
+  readonly signals: Slot;
+  readonly master: Slot;
+  readonly input: boolean;
+  readonly log: Slot;
+  /** The open record, whose last line will tell how the container has ended. */
+  readonly record: Slot;
+  /** The bytes that detach when they are typed one after another; none for no way out. */
+  readonly keys: readonly number[];
+  /** Done when the container has ended. */
+  readonly cleanup: readonly CallStep[];
+  readonly reason?: string;
+}
+
+/** The signal by which a process asks a supervisor in the background for the terminal, as long as it lives. */
+export const ATTACH = 63;
+
 /** A line on standard error for what the kernel has counted and nobody else tells. */
 export interface Notice {
   /** They put the text of a file into `counts`. What fails leaves nothing to tell. */
@@ -184,6 +210,7 @@ export type Step =
   | JoinStep
   | ExpectStep
   | HeedStep
+  | AttachStep
   | ReportStep
   | IdentifyStep;
 

@@ -118,6 +118,8 @@ test("nsk --help lists the commands by group", async () => {
                      least privilege, gone when it ends
      exec            Run another program in a container that runs, confined as the
                      container's own is
+     attach          Carry the terminal of a container in the background (run -d -t)
+                     here, until it ends or the keys to detach are typed
      logs            Show what a container in the background (run -d) has printed:
                      its standard output here, its standard error there
      stop            Ask containers to end, by name or the beginning of the id, and

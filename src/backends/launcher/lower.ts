@@ -42,8 +42,9 @@ import { OUTCOME, preparedLabel, superviseLabel } from "./prepared-labels.ts";
 // At build time, so that a start of nsk finds it ready.
 import type { Runtime } from "./runtime.ts";
 import { assembleRuntime } from "./runtime.ts" with { type: "macro" };
+import { attachRoutine } from "./attach.ts";
 import { sweepRoutine } from "./sweep.ts";
-import { lowerNotice, superviseLoop, tellEnd } from "./supervise.ts";
+import { isAttachable, lowerNotice, seeGuestOff, superviseLoop, tellEnd } from "./supervise.ts";
 import { encodeX64 } from "./x64.ts";
 
 const plainRuntimes = assembleRuntime();
@@ -113,6 +114,9 @@ const lowerProcess = (lowering: Lowering, steps: readonly Step[]): void => {
         break;
       case "identify":
         lowerIdentify(lowering, step, out);
+        break;
+      case "attach":
+        attachRoutine(lowering, step);
         break;
       case "heed":
         heedRoutine(lowering, step);
@@ -299,6 +303,7 @@ const lowerSupervise = (lowering: Lowering, step: SuperviseStep): void => {
   if (step.sweep !== undefined) sweepRoutine(lowering, step.sweep);
   for (const notice of step.notices ?? []) lowerNotice(lowering, notice);
   if (step.tell?.length) tellEnd(lowering, step.tell);
+  if (step.recorder && isAttachable(step.recorder)) seeGuestOff(lowering, step.recorder);
   lowerCleanup(lowering, step.cleanup);
   b.jump("end by status");
 };

@@ -4,7 +4,7 @@ import { encode, printable } from "../../abi/bytes.ts";
 import { errno } from "../../abi/errno.ts";
 import { POLL, SIG, TTY } from "../../abi/flags.ts";
 import type { Slot } from "../../plan/call.ts";
-import type { Notice, Recorder, SuperviseStep } from "../../plan/plan.ts";
+import { ATTACH, type Notice, type Recorder, type SuperviseStep } from "../../plan/plan.ts";
 import type { Builder } from "./builder.ts";
 import { type Lowering, lowerCleanup, operand, reportAndEnd, slotVariable } from "./calls.ts";
 import type { Operand, Variable } from "./ops.ts";
@@ -32,6 +32,10 @@ export const superviseLoop = (
       stop(b, pid),
     );
   const recorder = step.recorder && record(lowering, step.recorder);
+  const guest =
+    recorder && step.recorder && isAttachable(step.recorder)
+      ? attachable(lowering, recorder.resume)
+      : undefined;
   const [loop, signaled, ended, broken] = ["supervise", "signaled", "ended", "broken"].map((hint) =>
     b.fresh(hint),
   ) as [string, string, string, string];
@@ -44,16 +48,19 @@ export const superviseLoop = (
   b.move(patience, PATIENCE);
   terminal?.start();
   recorder?.start();
+  guest?.start();
 
   b.label(loop);
   watch(lowering, poll, 0, signals, POLL.POLLIN);
   terminal?.watch(poll);
   recorder?.watch(poll);
-  b.syscall("ppoll", [poll, terminal ? 3 : 1 + (step.recorder?.sources.length ?? 0), 0, 0, 0]);
+  guest?.watch(poll);
+  b.syscall("ppoll", [poll, terminal || guest ? 3 : 1 + (step.recorder?.sources.length ?? 0), 0, 0, 0]);
   b.branch("eq", b.result, -errno("EINTR"), loop);
   b.branch("lt", b.result, 0, broken);
   terminal?.carry(poll);
-  recorder?.carry(poll);
+  if (guest) guest.unlessThere(() => recorder?.carry(poll), poll);
+  else recorder?.carry(poll);
   readyTo(lowering, poll, 0, POLL.POLLIN, signaled);
   b.jump(loop);
 
@@ -81,6 +88,7 @@ export const superviseLoop = (
     b.load(waitStatus, waitStatus.at, 4);
     b.jump(ended);
   });
+  if (guest) on([ATTACH], () => guest.come(info));
   // A blocked signal arrives although it is ignored: nohup's SIGHUP, the SIGINT of a script's background job.
   b.syscall("rt_sigaction", [signal, 0, action, 8], ignored);
   b.load(handler, action, 8);
@@ -126,7 +134,8 @@ export const superviseLoop = (
   b.label(ended);
   terminal?.drain(poll, signals);
   terminal?.restore();
-  recorder?.drain();
+  if (guest) guest.unlessThere(() => recorder?.drain());
+  else recorder?.drain();
 };
 
 const STDERR = 2;
@@ -170,6 +179,75 @@ export const lowerNotice = (lowering: Lowering, { read, counts, counter, text, h
   b.label(done);
 };
 
+/** Where the poll of a supervisor with a terminal in the background looks for the end of who has attached. */
+const GUEST = 2;
+/** In struct signalfd_siginfo. */
+const SENDER = 12;
+
+/**
+ * A process that has asked for the terminal has it until it ends; another that asks meanwhile is not heard, which it
+ * sees, for this process holds nothing of it.
+ */
+const attachable = (lowering: Lowering, resume: () => void) => {
+  const { b } = lowering;
+  const [held, sender, ignored] = [b.variable("guest"), b.variable("sender"), b.variable("ignored")];
+  return {
+    start: (): void => b.move(held, -1),
+    watch: (poll: number): void => {
+      const none = b.fresh("no guest");
+      watch(lowering, poll, GUEST, held, POLL.POLLIN);
+      b.branch("lt", held, 0, none);
+      watch(lowering, poll, 1, -1, 0);
+      b.label(none);
+    },
+    come: (info: number): void => {
+      const taken = b.fresh("taken");
+      b.branch("ge", held, 0, taken);
+      b.load(sender, info + SENDER, 4);
+      b.syscall("pidfd_open", [sender, 0], held);
+      b.label(taken);
+    },
+    /** `routine` where there is no guest, or with `poll` none any more. */
+    unlessThere: (routine: () => void, poll?: number): void => {
+      const [there, gone, done] = [b.fresh("there"), b.fresh("gone"), b.fresh("guest done")];
+      b.branch("ge", held, 0, there);
+      routine();
+      b.jump(done);
+      b.label(there);
+      if (poll !== undefined) {
+        readyTo(lowering, poll, GUEST, POLL.POLLIN, gone);
+        b.jump(done);
+        b.label(gone);
+        b.syscall("close", [held], ignored);
+        b.move(held, -1);
+        resume();
+      }
+      b.label(done);
+    },
+  };
+};
+
+/** Seconds that who carries the terminal has for the last of what was printed, once it has been told how it ended. */
+const FAREWELL = 2;
+
+/** Behind the line that tells of the end: waits for who carries the terminal, and takes what that has left. */
+export const seeGuestOff = (lowering: Lowering, recorded: Recorder): void => {
+  const { b } = lowering;
+  const [held, none] = [b.variable("guest"), b.fresh("no guest")];
+  const recorder = record(lowering, recorded);
+  const poll = b.buffer(8);
+  b.branch("lt", held, 0, none);
+  watch(lowering, poll, 0, held, POLL.POLLIN);
+  b.syscall("ppoll", [poll, 1, b.words([FAREWELL, 0]), 0, 0]);
+  recorder.resume();
+  recorder.drain();
+  b.label(none);
+};
+
+/** A terminal's is one that others may ask for. */
+export const isAttachable = ({ sources }: Recorder): boolean => sources.length === 1;
+
+const SEEK_END = 2;
 const CLOCK_REALTIME = 0;
 /** The largest number that is written in digits. */
 const MOST = 0xffffffff;
@@ -218,13 +296,13 @@ const stop = (b: Builder, pid: Variable): void => {
 };
 
 /** Fills in `struct pollfd { int fd; short events; short revents; }` number `n`; a negative fd is passed over. */
-const watch = ({ b }: Lowering, poll: number, n: number, fd: Operand, events: Operand): void => {
+export const watch = ({ b }: Lowering, poll: number, n: number, fd: Operand, events: Operand): void => {
   b.store(poll + n * 8, fd, 4);
   b.store(poll + n * 8 + 4, events, 4);
 };
 
 /** Goes to a label when any of `events` came for entry `n`. */
-const readyTo = ({ b }: Lowering, poll: number, n: number, events: number, to: string): void => {
+export const readyTo = ({ b }: Lowering, poll: number, n: number, events: number, to: string): void => {
   const came = b.variable("events");
   b.load(came, poll + n * 8 + 6, 2);
   b.compute("and", came, events);
@@ -238,11 +316,25 @@ const STDOUT = 1;
 /** What a terminal takes as "end of input" (VEOF). */
 const END_OF_TRANSMISSION = 4;
 
+/** What else is done with what passes. */
+export interface RelayHooks {
+  /** With each byte that was typed, at `start`: it may put others in its place, and change the length. */
+  typed?(start: number, length: Variable): void;
+  /** With each block that was printed. */
+  shown?(start: number, length: Variable): void;
+}
+
 /**
  * Carries bytes between the caller's terminal and the container's. When what is typed goes there, the caller's is in
  * raw mode meanwhile, so that Ctrl-C and the like reach the container's as bytes, and is put back on every way out.
  */
-const relay = (lowering: Lowering, master: Variable, stdin: boolean, stop: () => void) => {
+export const relay = (
+  lowering: Lowering,
+  master: Variable,
+  stdin: boolean,
+  stop: () => void,
+  hooks: RelayHooks = {},
+) => {
   const { b } = lowering;
   const saved = b.buffer(64);
   const termios = b.buffer(64);
@@ -344,6 +436,7 @@ const relay = (lowering: Lowering, master: Variable, stdin: boolean, stop: () =>
     b.branch("lt", b.result, 1, nothing);
     b.move(left, b.result);
     b.move(from, shown);
+    hooks.shown?.(shown, left);
   };
 
   /** Writes as much of the `length` bytes at `start` as `fd` takes now. When nobody reads there any more they are dropped. */
@@ -411,10 +504,11 @@ const relay = (lowering: Lowering, master: Variable, stdin: boolean, stop: () =>
       b.label(readIn);
       b.branch("ne", typedLength, 0, type);
       b.move(typedFrom, typed);
-      b.syscall("read", [STDIN, typed, BLOCK]);
+      b.syscall("read", [STDIN, typed, hooks.typed ? 1 : BLOCK]);
       b.branch("eq", b.result, -errno("EAGAIN"), noInput);
       b.branch("lt", b.result, 1, end);
       b.move(typedLength, b.result);
+      hooks.typed?.(typed, typedLength);
       b.jump(noInput);
       b.label(end);
       const ended = b.fresh("ended");
@@ -464,7 +558,7 @@ const LAST = 1024;
  * Takes what the container prints into its log, each piece as a frame of one write, with stream, length and time in
  * front. What the disk does not take is counted, and the count written as soon as there is room.
  */
-const record = (lowering: Lowering, { log, sources }: Recorder) => {
+export const record = (lowering: Lowering, { log, sources }: Recorder) => {
   const { b } = lowering;
   const file = slotVariable(lowering, log.slot);
   const header = b.buffer(HEADER);
@@ -509,26 +603,37 @@ const record = (lowering: Lowering, { log, sources }: Recorder) => {
     b.move(lost, 0);
     b.label(none);
   };
+  /** A piece of what was printed; what there is no room for is counted. */
+  const write = (stream: number, start: number, length: Variable): void => {
+    const [full, done] = [b.fresh("full"), b.fresh("recorded")];
+    tellLost(full);
+    append(stream, start, length, full);
+    b.jump(done);
+    b.label(full);
+    b.compute("add", lost, length);
+    b.label(done);
+  };
+  /** Finds out how long the log is, when another has written to it. */
+  const resume = (): void => b.syscall("lseek", [file, 0, SEEK_END], size);
   /** One block from a source into the log; goes to `nothing` when there is none. */
   const take = (i: number, nothing: string): void => {
     const { stream } = sources[i]!;
-    const [full, done, gone] = [b.fresh("full"), b.fresh("recorded"), b.fresh("gone")];
+    const [done, gone] = [b.fresh("taken"), b.fresh("gone")];
     b.syscall("read", [ends[i]!, block, BLOCK]);
     b.branch("eq", b.result, -errno("EAGAIN"), nothing);
     b.branch("lt", b.result, 1, gone);
     b.move(printed, b.result);
-    tellLost(full);
-    append(stream, block, printed, full);
+    write(stream, block, printed);
     b.jump(done);
     b.label(gone); // all writers have closed it
     b.move(ends[i]!, -1);
     b.jump(nothing);
-    b.label(full);
-    b.compute("add", lost, printed);
     b.label(done);
   };
 
   return {
+    write,
+    resume,
     start: (): void =>
       sources.forEach(({ from, part }, i) => {
         const whole = slotVariable(lowering, from.slot);

@@ -1,0 +1,52 @@
+// run -it --detach-keys: a container in the background, whose terminal is carried here from its start.
+
+import { decode } from "../abi/bytes.ts";
+import { HostError } from "../abi/errors.ts";
+import { knownContainers } from "../backends/containers.ts";
+import { removeKept } from "../backends/leftovers.ts";
+import { spawn } from "../backends/spawn.ts";
+import { KEPT, keptPath } from "../containers/kept-files.ts";
+import { parseFrames } from "../containers/log.ts";
+import type { Host } from "../host/host.ts";
+import type { Plan } from "../plan/plan.ts";
+import { readFile, writeAll } from "../sys/linux.ts";
+import { planAttachTo } from "./attach-plan.ts";
+import { carryOut } from "./carry-out.ts";
+import { watchEnd } from "./containers.ts";
+
+/** Starts what `plan` is of, and shows what it has printed before this process had its terminal. */
+export const runAttached = async (
+  plan: Plan,
+  keys: readonly number[],
+  host: Host,
+  name: string,
+): Promise<number> => {
+  const child = spawn(plan, { stdin: "ignore", stdout: "pipe" });
+  const said = await new Response(child.stdout).bytes();
+  const { status, signal } = await child.exited;
+  if (status !== 0) return status ?? 128 + (signal ?? 0);
+  const id = decode(said).trim();
+  const directory = `${keptPath(host)}/${id}`;
+  const it = knownContainers(host).find((known) => known.id === id);
+  let attach: Plan | undefined;
+  if (it?.state === "running") {
+    try {
+      attach = planAttachTo(it, { name, input: true, keys, asks: true }, host);
+    } catch (error) {
+      if (knownContainers(host).some((known) => known.id === id && known.state === "running")) throw error;
+    }
+  }
+  for (const { bytes } of parseFrames(readFile(`${directory}/${KEPT.log}`) ?? new Uint8Array()).frames)
+    writeAll(
+      1,
+      bytes.filter((byte, i) => !isReturn(bytes, byte, i)),
+    );
+  if (attach) return carryOut(attach, { explain: undefined }, host);
+  const end = it && watchEnd(it, host)();
+  if (it?.autoRemove) removeKept(directory);
+  if (!end) throw new HostError(`nobody knows how ${id} ended`, "its supervisor was killed");
+  return end.status;
+};
+
+/** The caller's terminal, not yet in raw mode, puts one before each newline itself, as the container's has done. */
+const isReturn = (bytes: Uint8Array, byte: number, i: number): boolean => byte === 13 && bytes[i + 1] === 10;
