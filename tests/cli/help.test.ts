@@ -131,9 +131,7 @@ test("nsk --help lists the commands by group", async () => {
      inspect         Print all that is known of containers, as JSON
      stats           Show what containers use, all that run unless some are named,
                      every second
-     oci             Containers from OCI bundles, as engines have a runtime make
-                     them: create, start, state, kill, delete, exec, run, list, ps,
-                     pause, resume, spec, features
+     oci             Make containers from OCI bundles, with runc's command line
 
     Images:
      pull            Get an image from a registry
