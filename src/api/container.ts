@@ -2,7 +2,7 @@
 
 import { HostError, UsageError } from "../abi/errors.ts";
 import { removeLeftovers } from "../backends/leftovers.ts";
-import { keptPath } from "../containers/kept-files.ts";
+import { findKeptPath } from "../containers/kept-files.ts";
 import { planContainer } from "../containers/plan.ts";
 import { mayAdminister } from "../containers/privileges.ts";
 import { liveHost } from "../host/live.ts";
@@ -148,7 +148,7 @@ export const container = async (
   const made = await containerFromWords(flags, argv, false, host, "nsk");
   if (made.users === undefined && !mayAdminister(host))
     throw new HostError("needs CAP_SYS_ADMIN, which root does not have here");
-  removeLeftovers(made.state, keptPath(host));
+  removeLeftovers(made.state, findKeptPath(host));
   const plan = planContainer("nsk", { ...made, killOn: ABANDONED }, host);
   return {
     ...plan,

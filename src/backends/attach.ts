@@ -7,12 +7,16 @@ import type { Running } from "../containers/record.ts";
 import type { Host } from "../host/host.ts";
 import { ATTACH } from "../plan/plan.ts";
 import { close, syscall } from "../sys/linux.ts";
+import { isSupervised } from "./containers.ts";
 
 /** The supervisor of a container, and which descriptor of it is the master side of the container's terminal. */
 export const terminalOf = (
   { id, first }: Running,
   host: Host,
 ): { readonly supervisor: FirstProcess; readonly master: number } => {
+  // Without it the first process is the child of whoever takes in orphans, and that is not to be sent ATTACH.
+  if (!isSupervised(id, host))
+    throw new HostError(`nobody looks after container ${id} any more`, "nsk ps -a cleans up after it");
   const parent = Number(/\) \S (\d+) /.exec(host.read(`/proc/${first.pid}/stat`) ?? "")?.[1]);
   const supervisor = parseStat(host.read(`/proc/${parent}/stat`) ?? "");
   const master = (host.list(`/proc/${parent}/fd`) ?? []).find((fd) =>

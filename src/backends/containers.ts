@@ -4,12 +4,13 @@ import { cString, decode } from "../abi/bytes.ts";
 import { errno } from "../abi/errno.ts";
 import { HostError, StepError } from "../abi/errors.ts";
 import { LOCK, O, POLL, RESOLVE } from "../abi/flags.ts";
-import { KEPT, keptPath } from "../containers/kept-files.ts";
+import { findKeptPath, KEPT } from "../containers/kept-files.ts";
 import { parseStat } from "../containers/recognise.ts";
 import {
   type Details,
   type End,
   isId,
+  namesIn,
   parseDetails,
   parseEnd,
   parseRunning,
@@ -17,7 +18,7 @@ import {
 } from "../containers/record.ts";
 import { ownStatePath } from "../containers/state-path.ts";
 import type { Host } from "../host/host.ts";
-import { address, close, open, readAll, syscall } from "../sys/linux.ts";
+import { address, close, linkCount, open, readAll, remove, syscall } from "../sys/linux.ts";
 
 /** Those whose first process is there, oldest first. */
 export const runningContainers = (host: Host): Running[] => {
@@ -42,8 +43,9 @@ export interface Kept extends Details {
 
 /** Those of which something is kept, and that do not run; in the order in which they were asked for. */
 export const keptContainers = (host: Host, running: readonly Running[]): Kept[] => {
-  const directory = keptPath(host);
+  const directory = findKeptPath(host);
   const all: Kept[] = [];
+  if (directory === undefined) return all;
   for (const id of host.list(directory) ?? []) {
     if (!isId(id) || running.some((it) => it.id === id)) continue;
     const isBusy = isSupervised(id, host);
@@ -128,14 +130,22 @@ export const awaitEnd = (process: number, milliseconds: number): boolean => {
   return syscall("ppoll", address(poll), 1, milliseconds < 0 ? 0 : address(time), 0, 0) === 1;
 };
 
-/** Throws {@link HostError} when a container that has ended has the name. One that runs holds it otherwise. */
+/**
+ * Throws {@link HostError} when a container that has ended has the name. One that runs holds it otherwise. A name that is
+ * left of a container whose directory somebody has removed by hand is given back.
+ */
 export const refuseKeptName = (name: string, host: Host): void => {
+  const state = ownStatePath(host);
+  const path = state === undefined ? undefined : `${namesIn(state)}/${name}`;
+  // Asked before it is looked for: with its record it loses the other link, and has its directory then.
+  const isLast = path !== undefined && linkCount(path) === 1;
   const found = keptContainers(host, runningContainers(host)).find((it) => it.name === name);
   if (found)
     throw new HostError(
       `the name ${name} is that of the container ${found.id}`,
       `nsk rm ${name} removes that`,
     );
+  if (isLast) remove(path);
 };
 
 /** Files of a container, seen with its own root: whatever its links point to, nothing of the host's is opened. */

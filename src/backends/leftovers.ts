@@ -21,7 +21,7 @@ import {
  * Ends what still runs of containers whose supervisor is dead, and removes their groups and records. Quiet: nobody waits
  * for the result, and what cannot be done now is left to the next run.
  */
-export const removeLeftovers = (state: string, kept: string): void => {
+export const removeLeftovers = (state: string, kept: string | undefined): void => {
   const names = listDirectory(state);
   if (typeof names === "number") return;
   for (const name of names.map(decode)) {
@@ -40,7 +40,7 @@ export const removeLeftovers = (state: string, kept: string): void => {
         const stays = details !== undefined && details.detached && !details.autoRemove;
         const taken = details?.name;
         if (!stays && taken !== undefined && isName(taken)) remove(`${state}/names/${taken}`);
-        if (details?.detached) removeKept(`${kept}/${name}`, stays);
+        if (details?.detached && kept !== undefined) removeKept(`${kept}/${name}`, stays);
         remove(path);
       }
     }
@@ -151,6 +151,7 @@ export const killGroup = (group: string): void => {
   }
   // Version 1, and version 2 before Linux 5.14: one by one.
   const processes = readFile(`${group}/cgroup.procs`);
-  for (const pid of processes ? decode(processes).split("\n").filter(Boolean) : [])
-    syscall("kill", Number(pid), SIG.SIGKILL);
+  // 0 stands for those outside of this PID namespace: to kill(2) that would be all of this process's own group.
+  for (const pid of processes ? decode(processes).split("\n").map(Number) : [])
+    if (pid > 0) syscall("kill", pid, SIG.SIGKILL);
 };

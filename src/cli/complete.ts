@@ -6,7 +6,7 @@ import { SIG } from "../abi/flags.ts";
 import { settings } from "../cgroups/settings.ts";
 import { allControllers, locate, readHierarchies } from "../cgroups/hierarchies.ts";
 import { treeOf } from "../cgroups/tree.ts";
-import { keptPath } from "../containers/kept-files.ts";
+import { findKeptPath } from "../containers/kept-files.ts";
 import { isId, namesIn } from "../containers/record.ts";
 import { ownStatePath } from "../containers/state-path.ts";
 import type { Host } from "../host/host.ts";
@@ -259,7 +259,12 @@ const recorded = (host: Host, directory: (state: string) => string): string[] =>
 
 const containersOf = (host: Host): string[] => recorded(host, (state) => state).filter(isId);
 
+const keptIds = (host: Host): string[] => {
+  const kept = findKeptPath(host);
+  return kept === undefined ? [] : (host.list(kept) ?? []);
+};
+
 /** Names and ids, of those that have ended as well. */
 const containerWords = (host: Host): string[] => [
-  ...new Set([...recorded(host, namesIn), ...containersOf(host), ...(host.list(keptPath(host)) ?? [])]),
+  ...new Set([...recorded(host, namesIn), ...containersOf(host), ...keptIds(host)]),
 ];

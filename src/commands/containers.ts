@@ -13,7 +13,7 @@ import { SIG } from "../abi/flags.ts";
 import { removeLeftovers, sweepKept } from "../backends/leftovers.ts";
 import { type End, findContainer, type Running } from "../containers/record.ts";
 import { ownStatePath } from "../containers/state-path.ts";
-import { keptPath } from "../containers/kept-files.ts";
+import { findKeptPath } from "../containers/kept-files.ts";
 import type { Host } from "../host/host.ts";
 import { close } from "../sys/linux.ts";
 import { print } from "./output.ts";
@@ -94,8 +94,8 @@ export const killAndWait = (it: Running, host: Host): void => {
 
 /** Cleans up after supervisors that were killed, before anybody is told what there is. */
 export const tidy = (host: Host): void => {
-  const [state, kept] = [ownStatePath(host), keptPath(host)];
+  const [state, kept] = [ownStatePath(host), findKeptPath(host)];
   if (state === undefined) return;
   removeLeftovers(state, kept);
-  sweepKept(kept, state);
+  if (kept !== undefined) sweepKept(kept, state);
 };

@@ -3,7 +3,7 @@
 import { HostError, UsageError } from "../abi/errors.ts";
 import { assemblePrepared } from "../backends/launcher/prepared.ts" with { type: "macro" };
 import { removeLeftovers } from "../backends/leftovers.ts";
-import { keptPath } from "../containers/kept-files.ts";
+import { findKeptPath } from "../containers/kept-files.ts";
 import { planContainer } from "../containers/plan.ts";
 import { mayAdminister } from "../containers/privileges.ts";
 import { ownStatePath } from "../containers/state-path.ts";
@@ -299,7 +299,7 @@ export const run = command({
     if (options.explain === undefined) {
       if (container.users === undefined) refuseWithoutPrivilege(host);
       const state = ownStatePath(host);
-      if (state !== undefined) removeLeftovers(state, keptPath(host));
+      if (state !== undefined) removeLeftovers(state, findKeptPath(host));
       if (options.name !== undefined) {
         const { refuseKeptName } = await import("../backends/containers.ts");
         refuseKeptName(options.name, host);

@@ -92,11 +92,22 @@ export const parseDetails = (text: string): Details | undefined => {
   const line = text.split("\n").find((it) => it.startsWith("{"));
   if (line === undefined) return undefined;
   try {
-    return JSON.parse(line) as Details;
+    const details = JSON.parse(line) as Details;
+    return isWhole(details) ? details : undefined;
   } catch {
     return undefined;
   }
 };
+
+/** Whether it is what nsk writes, and no other's words: who looks at one of many must not fail for all. */
+const isWhole = ({ name, command, created, detached, config }: Details): boolean =>
+  (name === undefined || typeof name === "string") &&
+  Array.isArray(command) &&
+  typeof created === "string" &&
+  typeof detached === "boolean" &&
+  Array.isArray(config?.process?.args) &&
+  Array.isArray(config.mounts) &&
+  Array.isArray(config.linux?.namespaces);
 
 /** 12 hexadecimal digits. */
 export const isId = (text: string): boolean => /^[0-9a-f]{12}$/.test(text);

@@ -4,8 +4,18 @@ import { HostError } from "../abi/errors.ts";
 import { users } from "./accounts.ts";
 import type { Host } from "./host.ts";
 
-/** `$NSK_STORE`, else root's `/var/lib/nsk`, else a place in the user's data directory. */
+/** `$NSK_STORE`, else root's `/var/lib/nsk`, else a place in the user's data directory. Throws {@link HostError}. */
 export const storePath = (host: Host): string => {
+  const path = findStorePath(host);
+  if (path === undefined)
+    throw new HostError(
+      "there is no place for images: neither XDG_DATA_HOME nor HOME is set, and /etc/passwd has no home",
+    );
+  return path;
+};
+
+/** The same, undefined for a user who has no such place: a container in the foreground does without. */
+export const findStorePath = (host: Host): string | undefined => {
   const chosen = host.env("NSK_STORE");
   if (chosen) return chosen.replace(/(?<=.)\/+$/, "");
   // To root of a user namespace that of the machine belongs to nobody.
@@ -14,9 +24,5 @@ export const storePath = (host: Host): string => {
   // A relative one is to be ignored. @see the XDG Base Directory Specification
   if (data?.startsWith("/")) return `${data}/nsk`;
   const home = host.env("HOME") || users(host).find(({ uid }) => uid === host.euid)?.home;
-  if (!home)
-    throw new HostError(
-      "there is no place for images: neither XDG_DATA_HOME nor HOME is set, and /etc/passwd has no home",
-    );
-  return `${home}/.local/share/nsk`;
+  return home ? `${home}/.local/share/nsk` : undefined;
 };

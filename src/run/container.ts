@@ -22,7 +22,7 @@ import { statePath } from "../containers/state-path.ts";
 import type { UserNetwork } from "../containers/user-network.ts";
 import type { Host } from "../host/host.ts";
 import { isRootOfAll } from "../host/kernel.ts";
-import { storePath } from "../host/store-path.ts";
+import { findStorePath } from "../host/store-path.ts";
 import type { Step } from "../plan/plan.ts";
 import { programCandidates } from "../plan/program.ts";
 import { randomBytes } from "../sys/random.ts";
@@ -88,7 +88,9 @@ export const containerFromFlags = async (
 export const mayNameImage = (values: RunFlags, first: string | undefined, host: Host): boolean => {
   if ([values.image, values.pull, values.platform].some((value) => value !== undefined)) return true;
   if (values.rootfs !== undefined || first === undefined) return false;
-  if (/[:@]/.test(first) || host.kind(`${storePath(host)}/index.json`) !== undefined) return true;
+  const store = findStorePath(host);
+  const isStore = store !== undefined && host.kind(`${store}/index.json`) !== undefined;
+  if (/[:@]/.test(first) || isStore) return true;
   return !programCandidates(first, host.env("PATH")).some((path) => host.kind(path) === "file");
 };
 

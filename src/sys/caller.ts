@@ -3,9 +3,9 @@
 // the runtime started; run from the sources it asks /proc, and guesses (unrecorded.ts).
 
 import { decode } from "../abi/bytes.ts";
-import { CLOSE_RANGE_CLOEXEC, FD, RLIMIT, SIG, SIG_SETMASK } from "../abi/flags.ts";
+import { CLOSE_RANGE_CLOEXEC, FD, O, RLIMIT, SIG, SIG_SETMASK } from "../abi/flags.ts";
 import { FIELD, RECORD_BYTES } from "../abi/record.ts";
-import { address, memory, syscall } from "./linux.ts";
+import { address, close, memory, open, syscall } from "./linux.ts";
 import { type ProcessState, signalsOf, type Source, type Vectors } from "./source.ts";
 import { unrecorded } from "./unrecorded.ts";
 
@@ -78,10 +78,27 @@ export const restoreCallerState = (descriptors: "all" | "standard"): void => {
     syscall("prlimit64", 0, RLIMIT.RLIMIT_NOFILE, address(limit), 0);
   }
 
-  if (descriptors === "standard") syscall("close_range", 3, 0xffffffff, CLOSE_RANGE_CLOEXEC);
-  else
+  if (descriptors === "standard") {
+    syscall("close_range", 3, 0xffffffff, CLOSE_RANGE_CLOEXEC);
+    for (let fd = 0; fd <= 2; fd++) if (!isIn(state.descriptors, fd)) readNothing(fd);
+  } else
     for (let i = 0; i < state.descriptors.length; i++)
       if (state.descriptors[i]! > 2) syscall("fcntl", state.descriptors[i], FD.F_SETFD, 0);
+};
+
+const isIn = (descriptors: ArrayLike<number>, fd: number): boolean => {
+  for (let i = 0; i < descriptors.length; i++) if (descriptors[i] === fd) return true;
+  return false;
+};
+
+/** What is opened next would have the number of one that the caller has closed, and be taken for it. */
+const readNothing = (fd: number): void => {
+  const nothing = open("/dev/null", O.O_RDWR | O.O_CLOEXEC);
+  if (nothing === fd) syscall("fcntl", fd, FD.F_SETFD, 0);
+  else if (nothing >= 0) {
+    syscall("dup3", nothing, fd, 0);
+    close(nothing);
+  }
 };
 
 const SIG_DFL = 0;

@@ -224,7 +224,8 @@ export const entryStatus = (path: string): { uid: number; mode: number } | undef
   return { uid: status!.view.getUint32(arch === "x64" ? 28 : 24, true), mode: modeOf(status!.view) };
 };
 
-const linkCount = (path: string): number => {
+/** How many names a file has, or the negative error number. @see stat(2) */
+export const linkCount = (path: string): number => {
   const name = cString(path);
   const result = readStatus(AT_FDCWD, address(name), 0);
   return result < 0 ? result : status!.view.getUint32(arch === "x64" ? 16 : 20, true);

@@ -32,7 +32,7 @@ describe("a record", () => {
       detached: false,
       autoRemove: false,
       interactive: true,
-      config: {} as Config,
+      config: { process: { args: [] }, mounts: [], linux: { namespaces: [] } } as unknown as Config,
     };
     const text = `/sys/fs/cgroup/x\n${detailsText(details)}${stat}`;
     const first = { pid: 77, started: "4711" };

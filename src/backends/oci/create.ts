@@ -17,6 +17,7 @@ import {
   claim,
   directoryOf,
   loadState,
+  locked,
   makeFiles,
   removeState,
   replaceFile,
@@ -135,12 +136,19 @@ const make = async (
   }
 };
 
-/** What a creator has left that was killed. */
+/** What a creator has left that was killed. Of two that find it the second finds what the first has made in its place. */
 const reclaim = async (root: string, id: string, host: Host): Promise<boolean> => {
-  const left = loadState(root, id, host);
-  if (!left?.creator || statusOf(root, left, host) !== "stopped") return false;
-  await destroy(root, left, host);
-  return claim(root, id);
+  const isLeft = (): State | undefined => {
+    const left = loadState(root, id, host);
+    return left?.creator && statusOf(root, left, host) === "stopped" ? left : undefined;
+  };
+  if (!isLeft()) return false;
+  return locked(root, id, async () => {
+    const left = isLeft();
+    if (!left) return false;
+    await destroy(root, left, host);
+    return claim(root, id);
+  });
 };
 
 /** Its end would be theirs. */

@@ -39,7 +39,11 @@ export const processesOf = ({ groups }: State, host: Host): number[] => {
   const [group] = groups;
   if (group === undefined) return [];
   return treeOf(group).flatMap((it) =>
-    (host.read(`${it}/cgroup.procs`) ?? "").split("\n").filter(Boolean).map(Number),
+    // 0 stands for those outside of this PID namespace: to kill(2) that would be all of this process's own group.
+    (host.read(`${it}/cgroup.procs`) ?? "")
+      .split("\n")
+      .map(Number)
+      .filter((pid) => pid > 0),
   );
 };
 

@@ -97,7 +97,7 @@ const EXEC = "exec.json";
 
 export const loadState = (root: string, id: string, host: Host): State | undefined => {
   const text = host.read(`${directoryOf(root, id)}/state.json`);
-  return text === undefined ? undefined : parseState(text);
+  return text === undefined ? undefined : parseState(id, text);
 };
 
 /** All there are, by their ids. */
@@ -140,13 +140,13 @@ const isFrozen = (state: State, host: Host): boolean => {
 };
 
 /** Keeps others from changing a container for as long as `what` takes. */
-export const locked = <T>(root: string, id: string, what: () => T): T => {
+export const locked = async <T>(root: string, id: string, what: () => T | Promise<T>): Promise<T> => {
   const directory = open(directoryOf(root, id), O.O_RDONLY | O.O_CLOEXEC);
   if (directory === -errno("ENOENT")) throw new HostError("container does not exist");
   must(directory, `lock ${directoryOf(root, id)}`);
   try {
     must(syscall("flock", directory, LOCK.LOCK_EX), `lock ${directoryOf(root, id)}`);
-    return what();
+    return await what();
   } finally {
     close(directory);
   }

@@ -52,9 +52,22 @@ export const logged =
   };
 
 const rootOf = ({ root }: Partial<GlobalOptions>, host: Host): string => {
-  if (root !== undefined) return root.startsWith("/") ? root : `${process.cwd()}/${root}`;
   const runtime = host.env("XDG_RUNTIME_DIR");
-  return host.euid !== 0 && runtime ? `${runtime}/nsk/oci` : ROOT;
+  const own = host.euid !== 0 && runtime ? `${runtime}/nsk/oci` : ROOT;
+  const path = root?.startsWith("/") === false ? `${process.cwd()}/${root}` : (root ?? own);
+  refuseOthers(path, host);
+  return path;
+};
+
+/** States name the hooks to be run and the processes to be killed, so whoever can write there would be this user. */
+const refuseOthers = (path: string, host: Host): void => {
+  // By the directory itself, also where the path is a link to it.
+  const entry = host.entry(`${path}/.`);
+  if (!entry || ([0, host.euid].includes(entry.uid) && (entry.mode & 0o022) === 0)) return;
+  throw new HostError(
+    `${path} is not this user's alone, and states of containers would be anybody's there`,
+    "--root names another directory, which is made where there is none",
+  );
 };
 
 const messageOf = (error: unknown): string => {

@@ -1,5 +1,6 @@
 // nsk oci ps.
 
+import { printable } from "../../abi/bytes.ts";
 import { UsageError } from "../../abi/errors.ts";
 import { processesOf } from "../../backends/oci/destroy.ts";
 import { needState } from "../../backends/oci/store.ts";
@@ -33,7 +34,9 @@ export const ps = command({
     else {
       const rows = pids.map((pid) => {
         const command = (host.read(`/proc/${pid}/cmdline`) ?? "").split("\0").filter(Boolean).join(" ");
-        return `${String(pid).padStart(7)} ${command || `[${host.read(`/proc/${pid}/comm`)?.trim() ?? ""}]`}\n`;
+        // Words of the container's choice.
+        const shown = printable(command || `[${host.read(`/proc/${pid}/comm`)?.trim() ?? ""}]`);
+        return `${String(pid).padStart(7)} ${shown}\n`;
       });
       print(`    PID COMMAND\n${rows.join("")}`);
     }

@@ -37,11 +37,17 @@ export const checkId = (id: string): string => {
   throw new UsageError(id === "" ? "container id cannot be empty" : "invalid container ID format");
 };
 
-/** Undefined for what is no state of nsk's. */
-export const parseState = (text: string): State | undefined => {
+/** Undefined for what is no state of nsk's, or is that of another id than its directory's. */
+export const parseState = (id: string, text: string): State | undefined => {
   try {
     const state = JSON.parse(text) as State;
-    return typeof state.id === "string" && Array.isArray(state.groups) ? state : undefined;
+    const isWhole =
+      state.id === id &&
+      Array.isArray(state.groups) &&
+      typeof state.created === "string" &&
+      typeof state.annotations === "object" &&
+      typeof state.hooks === "object";
+    return isWhole ? state : undefined;
   } catch {
     return undefined;
   }
