@@ -115,6 +115,19 @@ live("of several that want the id of a creator that was killed one gets it", asy
   }
 });
 
+live("an id whose creator was killed before there was a state can be had", async () => {
+  const id = newId();
+  mkdirSync(join(states, id), { recursive: true, mode: 0o711 });
+  const bundle = newBundle(["/bin/sleep", "100"]);
+  expect(leave("create", "--bundle", bundle.directory, id)).toMatchObject({ status: 0, stderr: "" });
+  expect(oci("create", "--bundle", bundle.directory, id).stderr).toBe(
+    "nsk oci create: container with given ID already exists\n",
+  );
+  expect(stateOf(id).status).toBe("created");
+  expect(oci("delete", "--force", id)).toMatchObject({ status: 0, stderr: "" });
+  expect(remainsOf(id)).toEqual([]);
+});
+
 live("a program's words are shown as what they are", () => {
   const id = newId();
   const bundle = newBundle(["/bin/sh", "-c", "exec sleep 100; : '\u001b[31m\nroot'"]);

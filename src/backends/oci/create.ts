@@ -17,7 +17,6 @@ import {
   claim,
   directoryOf,
   loadState,
-  locked,
   makeFiles,
   removeState,
   replaceFile,
@@ -46,8 +45,7 @@ export interface CreateRequest {
 export const create = async (request: CreateRequest, host: Host): Promise<State> => {
   const { root, id } = request;
   // First of all: what somebody else has under this id, or has left, is not planned around.
-  if (!claim(root, id) && !(await reclaim(root, id, host)))
-    throw new HostError("container with given ID already exists");
+  const held = await take(root, id, host);
   let bundle: Bundle;
   let plan: Plan;
   let socket: number | undefined;
@@ -59,10 +57,11 @@ export const create = async (request: CreateRequest, host: Host): Promise<State>
     if (request.consoleSocket !== undefined) socket = connectTo(request.consoleSocket);
   } catch (error) {
     removeState(root, id);
+    close(held);
     throw error;
   }
   try {
-    return await make(request, bundle, plan, socket, host);
+    return await make(request, bundle, plan, held, socket, host);
   } finally {
     if (socket !== undefined) close(socket);
   }
@@ -72,6 +71,7 @@ const make = async (
   request: CreateRequest,
   bundle: Bundle,
   plan: Plan,
+  held: number,
   socket: number | undefined,
   host: Host,
 ): Promise<State> => {
@@ -90,7 +90,11 @@ const make = async (
     hooks: config.hooks ?? {},
   };
   try {
-    saveState(root, state);
+    try {
+      saveState(root, state);
+    } finally {
+      close(held);
+    }
     makeFiles(directoryOf(root, id));
     saveForExec(directoryOf(root, id), bundle);
     const started = launch(plan, bundle.preserved);
@@ -136,19 +140,21 @@ const make = async (
   }
 };
 
-/** What a creator has left that was killed. Of two that find it the second finds what the first has made in its place. */
-const reclaim = async (root: string, id: string, host: Host): Promise<boolean> => {
-  const isLeft = (): State | undefined => {
+/** Takes the id, and away what a creator has left that was killed. */
+const take = async (root: string, id: string, host: Host): Promise<number> => {
+  for (;;) {
+    const held = claim(root, id);
     const left = loadState(root, id, host);
-    return left?.creator && statusOf(root, left, host) === "stopped" ? left : undefined;
-  };
-  if (!isLeft()) return false;
-  return locked(root, id, async () => {
-    const left = isLeft();
-    if (!left) return false;
-    await destroy(root, left, host);
-    return claim(root, id);
-  });
+    // Without a state its creator was killed at once, and nothing is in it; a broken one is somebody's.
+    if (!left && host.kind(`${directoryOf(root, id)}/state.json`) === undefined) return held;
+    try {
+      if (!left?.creator || statusOf(root, left, host) !== "stopped")
+        throw new HostError("container with given ID already exists");
+      await destroy(root, left, host);
+    } finally {
+      close(held);
+    }
+  }
 };
 
 /** Its end would be theirs. */

@@ -17,7 +17,7 @@ export const startContainer = async (
   warn: (text: string) => void,
 ): Promise<State> => {
   needState(root, id, host);
-  const state = await locked(root, id, () => {
+  const state = locked(root, id, () => {
     const found = needState(root, id, host);
     const status = statusOf(root, found, host);
     if (status === "stopped") throw new HostError("cannot start a container that has stopped");

@@ -10,7 +10,7 @@ import { type Bundle, CREATED, CREATING, START } from "../../containers/oci/cont
 import { isRunning, parseState, type State, type Status } from "../../containers/oci/state.ts";
 import { locate, readHierarchies } from "../../cgroups/hierarchies.ts";
 import type { Host } from "../../host/host.ts";
-import { address, close, open, remove, syscall, writeAll } from "../../sys/linux.ts";
+import { address, close, linkCount, open, remove, syscall, writeAll } from "../../sys/linux.ts";
 
 export const directoryOf = (root: string, id: string): string => `${root}/${id}`;
 
@@ -24,8 +24,11 @@ const mkdir = (path: string, mode: number): number => {
   return syscall("mkdirat", AT_FDCWD, address(name), mode);
 };
 
-/** Makes the directory of an id, which nobody else can do then. False where there is one. */
-export const claim = (root: string, id: string): boolean => {
+/**
+ * Makes the directory of an id, or takes one that is there, and holds it: a descriptor, to be closed once there is a
+ * state. Who else wants the id waits for that, and finds it.
+ */
+export const claim = (root: string, id: string): number => {
   const parts = root.split("/").filter(Boolean);
   parts.forEach((_, i) => {
     const path = `/${parts.slice(0, i + 1).join("/")}`;
@@ -33,10 +36,18 @@ export const claim = (root: string, id: string): boolean => {
     if (made < 0 && made !== -errno("EEXIST") && i === parts.length - 1)
       throw new StepError(`make ${root}`, -made, "--root names a directory for the states of containers");
   });
-  const made = mkdir(directoryOf(root, id), 0o711);
-  if (made === -errno("EEXIST")) return false;
-  must(made, `make ${directoryOf(root, id)}`);
-  return true;
+  const path = directoryOf(root, id);
+  for (;;) {
+    const made = mkdir(path, 0o711);
+    if (made !== -errno("EEXIST")) must(made, `make ${path}`);
+    const held = open(path, O.O_RDONLY | O.O_CLOEXEC);
+    if (held === -errno("ENOENT")) continue;
+    must(held, `lock ${path}`);
+    must(syscall("flock", held, LOCK.LOCK_EX), `lock ${path}`);
+    // One that somebody has removed meanwhile has no links.
+    if (linkCount(`/proc/self/fd/${held}`) !== 0) return held;
+    close(held);
+  }
 };
 
 /** The named pipe that the container waits at, and the files that its hooks read, empty until there is a process. */
@@ -140,13 +151,13 @@ const isFrozen = (state: State, host: Host): boolean => {
 };
 
 /** Keeps others from changing a container for as long as `what` takes. */
-export const locked = async <T>(root: string, id: string, what: () => T | Promise<T>): Promise<T> => {
+export const locked = <T>(root: string, id: string, what: () => T): T => {
   const directory = open(directoryOf(root, id), O.O_RDONLY | O.O_CLOEXEC);
   if (directory === -errno("ENOENT")) throw new HostError("container does not exist");
   must(directory, `lock ${directoryOf(root, id)}`);
   try {
     must(syscall("flock", directory, LOCK.LOCK_EX), `lock ${directoryOf(root, id)}`);
-    return await what();
+    return what();
   } finally {
     close(directory);
   }
