@@ -1,9 +1,9 @@
 // nsk's containers: those that run, and those of which something is kept; and signals to them.
 
-import { cString, decode } from "../abi/bytes.ts";
+import { decode } from "../abi/bytes.ts";
 import { errno } from "../abi/errno.ts";
 import { HostError, StepError } from "../abi/errors.ts";
-import { LOCK, O, POLL, RESOLVE } from "../abi/flags.ts";
+import { LOCK, O, POLL } from "../abi/flags.ts";
 import { findKeptPath, KEPT } from "../containers/kept-files.ts";
 import { parseStat } from "../containers/recognise.ts";
 import {
@@ -18,7 +18,7 @@ import {
 } from "../containers/record.ts";
 import { ownStatePath } from "../containers/state-path.ts";
 import type { Host } from "../host/host.ts";
-import { address, close, linkCount, open, readAll, remove, syscall } from "../sys/linux.ts";
+import { close, address, linkCount, open, readAll, remove, syscall } from "../sys/linux.ts";
 
 /** Those whose first process is there, oldest first. */
 export const runningContainers = (host: Host): Running[] => {
@@ -160,37 +160,7 @@ export const insideOf = (
     throw new HostError(`container ${container.id} is not running`);
   }
   return {
-    read: (path) => {
-      const name = cString(path);
-      // struct open_how { u64 flags, mode, resolve; }
-      const how = BigUint64Array.of(
-        BigInt(O.O_PATH | O.O_CLOEXEC),
-        0n,
-        BigInt(RESOLVE.RESOLVE_IN_ROOT | RESOLVE.RESOLVE_NO_MAGICLINKS),
-      );
-      const found = syscall("openat2", root, address(name), address(how), 24);
-      if (found < 0) return undefined;
-      // Opened to be read only once it is known to be no pipe and no device of the container's choice.
-      const again = `/proc/self/fd/${found}`;
-      const fd = host.kind(again) === "file" ? open(again, O.O_RDONLY | O.O_CLOEXEC) : -1;
-      close(found);
-      if (fd < 0) return undefined;
-      const text = readStart(fd);
-      close(fd);
-      return text;
-    },
+    read: (path) => host.readIn(`/proc/self/fd/${root}`, path),
     close: () => void close(root),
   };
-};
-
-/** As much of a file as anybody writes into passwd(5) and group(5). */
-const readStart = (fd: number): string | undefined => {
-  const bytes = new Uint8Array(1 << 20);
-  let length = 0;
-  for (;;) {
-    const count = syscall("read", fd, address(bytes) + length, bytes.length - length);
-    if (count < 0) return undefined;
-    if (count === 0) return decode(bytes.subarray(0, length));
-    length += count;
-  }
 };

@@ -245,14 +245,13 @@ export const parseUser = (
   root: string,
   host: Host,
 ): Process["user"] & { home: string } => {
-  const inRoot = (path: string): string | undefined => host.read(`${root === "/" ? "" : root}${path}`);
-  const passwd = parsePasswd(inRoot("/etc/passwd"));
+  const passwd = parsePasswd(readIn(root, "/etc/passwd", host));
   const [name = "", groupName] = (text ?? "0").split(":");
   const uid = parseId(name);
   const user = passwd.find((row) => (uid === undefined ? row.name === name : row.uid === uid));
   if (uid === undefined && !user)
     throw new UsageError(`unable to find user ${name}: no matching entries in the container's /etc/passwd`);
-  const known = parseGroup(inRoot("/etc/group"));
+  const known = parseGroup(readIn(root, "/etc/group", host));
   let gid = user?.gid ?? 0;
   if (groupName !== undefined) {
     const found = parseId(groupName) ?? known.find((row) => row.name === groupName)?.gid;
@@ -269,10 +268,13 @@ export const parseUser = (
   return { uid: uid ?? user!.uid, gid, additionalGids, home: user?.home || "/" };
 };
 
+const readIn = (root: string, path: string, host: Host): string | undefined =>
+  root === "/" ? host.read(path) : host.readIn(root, path);
+
 /** Groups besides the user's, by number or the root's own names. */
 const parseGroups = (texts: readonly string[], root: string, host: Host): number[] => {
   if (texts.length === 0) return [];
-  const known = parseGroup(host.read(`${root === "/" ? "" : root}/etc/group`));
+  const known = parseGroup(readIn(root, "/etc/group", host));
   return texts.map((text) => {
     const gid = parseId(text) ?? known.find(({ name }) => name === text)?.gid;
     if (gid !== undefined) return gid;

@@ -33,6 +33,7 @@ export const fixtureHost = (fixture: Fixture = {}): Host => {
     egid: fixture.egid ?? fixture.euid ?? 0,
     env: (name) => (fixture.env ?? { PATH: "/usr/bin:/bin", SHELL: "/bin/bash" })[name],
     read: (path) => files[path],
+    readIn: (root, path) => files[`${root}${path}`],
     list,
     directories: (path) =>
       list(path)?.filter((name) => list(`${path.replace(/\/$/, "")}/${name}`) !== undefined),

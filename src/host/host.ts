@@ -30,6 +30,11 @@ export interface Host {
   env(name: string): string | undefined;
   /** The text of a file, undefined where it is not there or may not be read. */
   read(path: string): string | undefined;
+  /**
+   * The same of a file of a root that others have made, by its path there: no link leads out of the root, and what is no
+   * plain file is not opened. A megabyte at most.
+   */
+  readIn(root: string, path: string): string | undefined;
   /** The names in a directory, undefined where it is none or may not be read. */
   list(path: string): string[] | undefined;
   /** The names of the directories in a directory, as {@link list}; for a tree of directories the fast way. */

@@ -11,6 +11,7 @@ import {
   isTerminal,
   listDirectory,
   readFile,
+  readFileIn,
   readLink,
   fileOwner,
   listSubdirectories,
@@ -48,6 +49,10 @@ export const liveHost = (): Host => ({
   env: variable,
   read: (path) => {
     const bytes = readFile(path);
+    return bytes && decode(bytes);
+  },
+  readIn: (root, path) => {
+    const bytes = readFileIn(root, path);
     return bytes && decode(bytes);
   },
   list: (path) => {

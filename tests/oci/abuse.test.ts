@@ -4,6 +4,7 @@
 import { afterAll, describe, expect } from "bun:test";
 import { chmodSync, chownSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { until } from "../containers/containers.ts";
 import { testNeeding } from "../support/needs.ts";
 import { nsk, runCommand } from "../support/nsk.ts";
 import {
@@ -126,6 +127,52 @@ live("an id whose creator was killed before there was a state can be had", async
   expect(stateOf(id).status).toBe("created");
   expect(oci("delete", "--force", id)).toMatchObject({ status: 0, stderr: "" });
   expect(remainsOf(id)).toEqual([]);
+});
+
+describe("a root whose accounts are", () => {
+  for (const [what, make] of [
+    ["a named pipe", (path: string) => void runCommand(["mkfifo", path])],
+    ["a file without an end", (path: string) => symlinkSync("/dev/zero", path)],
+    ["a device", (path: string) => void runCommand(["mknod", path, "c", "1", "5"])],
+  ] as const)
+    live(`${what} keeps nobody waiting`, () => {
+      const { directory, root } = newBundle(["/bin/sh", "-c", "echo $HOME"], (config) => {
+        config.process.env = ["PATH=/bin"];
+      });
+      for (const name of ["passwd", "group"]) make(join(root, "etc", name));
+      const run = (...words: string[]) => runCommand(["timeout", "10", nsk, ...words]);
+      expect(run("oci", "--root", states, "run", "--bundle", directory, newId())).toMatchObject({
+        status: 0,
+        stdout: "/\n",
+      });
+      expect(run("run", "--rootfs", root, "true").status).toBe(0);
+      expect(run("run", "--rootfs", root, "-u", "bob", "true").stderr).toContain("unable to find user bob");
+      expect(run("run", "--rootfs", root, "--group-add", "adm", "true").stderr).toContain(
+        "unable to find group adm",
+      );
+    });
+  live("a link leads to a file of its own, and to none of the host's", () => {
+    const { root } = newBundle(["/bin/true"]);
+    symlinkSync("/usr/passwd", join(root, "etc/passwd"));
+    mkdirSync(join(root, "usr"));
+    writeFileSync(join(root, "usr/passwd"), "bob:x:7:8::/:/bin/sh\n");
+    expect(runCommand([nsk, "run", "--rootfs", root, "-u", "bob", "id", "-u"]).stdout).toBe("7\n");
+    const host = newBundle(["/bin/true"]).root;
+    symlinkSync(`${"../".repeat(12)}etc/passwd`, join(host, "etc/passwd"));
+    expect(runCommand([nsk, "run", "--rootfs", host, "-u", "daemon", "true"]).stderr).toContain(
+      "unable to find user daemon",
+    );
+  });
+});
+
+live("a paused container is ended by SIGKILL", async () => {
+  const id = newId();
+  const bundle = newBundle(["/bin/sleep", "100"]);
+  expect(leave("run", "--detach", "--bundle", bundle.directory, id).status).toBe(0);
+  expect(oci("pause", id)).toMatchObject({ status: 0, stderr: "" });
+  expect(oci("kill", id, "KILL")).toMatchObject({ status: 0, stderr: "" });
+  await until("it has stopped", () => stateOf(id).status === "stopped");
+  expect(oci("delete", id)).toMatchObject({ status: 0, stderr: "" });
 });
 
 live("a program's words are shown as what they are", () => {

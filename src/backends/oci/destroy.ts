@@ -84,7 +84,8 @@ export const destroy = async (root: string, state: State, host: Host): Promise<v
   removeState(root, state.id);
 };
 
-const thawQuietly = (state: State, host: Host): void => {
+/** For a frozen process of version 1, which does not die. */
+export const thawQuietly = (state: State, host: Host): void => {
   try {
     if (freezerOf(state, host)) freeze(state, "thaw", host);
   } catch {

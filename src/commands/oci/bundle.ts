@@ -92,7 +92,7 @@ const wholeNumber = (text: string | undefined): number => {
 /** As runc does: of the user's row in the root's own passwd(5), unless the bundle says. */
 export const withHome = (process: Process, root: string, host: Host): Process => {
   if (process.env.some((word) => word.startsWith("HOME="))) return process;
-  const row = parsePasswd(host.read(`${root}/etc/passwd`)).find(({ uid }) => uid === process.user.uid);
+  const row = parsePasswd(host.readIn(root, "/etc/passwd")).find(({ uid }) => uid === process.user.uid);
   return { ...process, env: [...process.env, `HOME=${row?.home || "/"}`] };
 };
 

@@ -2,7 +2,7 @@
 
 import { HostError, UsageError } from "../../abi/errors.ts";
 import { parseSignal, SIG } from "../../abi/flags.ts";
-import { holdFirst, sendSignal, signalAll } from "../../backends/oci/destroy.ts";
+import { holdFirst, sendSignal, signalAll, thawQuietly } from "../../backends/oci/destroy.ts";
 import { needState, statusOf } from "../../backends/oci/store.ts";
 import { close } from "../../sys/linux.ts";
 import { command } from "../command.ts";
@@ -28,11 +28,13 @@ export const kill = command({
     if (signal === undefined) throw new UsageError(`unknown signal ${JSON.stringify(word)}`);
     if (options.all) {
       signalAll(found, signal, host);
+      if (signal === SIG.SIGKILL) thawQuietly(found, host);
       return 0;
     }
     const process = statusOf(root, found, host) === "stopped" ? undefined : holdFirst(found, host);
     if (process === undefined) throw new HostError("container not running");
     sendSignal(process, signal);
+    if (signal === SIG.SIGKILL) thawQuietly(found, host);
     close(process);
     return 0;
   }),
