@@ -128,7 +128,7 @@ export const parse = <T extends OptionTable>(
       const letter = String.fromCodePoint(rest.codePointAt(0)!);
       rest = rest.slice(letter.length);
       const found = findShort(table, letter);
-      if (!found) throw new UsageError(`invalid option -- '${letter}'`, help);
+      if (!found) throw new UsageError(`invalid option -- '${letter}'`, help, undefined, `-${letter}`);
       if (found.option.type === "boolean" || found.option.short === "never") {
         give(found, `-${letter}`, undefined);
         continue;
@@ -175,6 +175,8 @@ const complete = (long: ReadonlyMap<string, Name>, typed: string, body: string, 
     throw new UsageError(
       `unrecognized option '--${body}'`,
       near === undefined ? help : `did you mean '--${near}'?`,
+      undefined,
+      `--${typed}`,
     );
   }
   // Several names of one option are no ambiguity.

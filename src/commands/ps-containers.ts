@@ -12,11 +12,17 @@ const TICKS = 100;
 /** A table for people, or JSON. */
 export const listContainers = (
   host: Host,
-  { json, noheadings, notruncate }: { json: boolean; noheadings: boolean; notruncate: boolean },
+  {
+    json,
+    noheadings,
+    notruncate,
+    quiet,
+  }: { json: boolean; noheadings: boolean; notruncate: boolean; quiet: boolean },
 ): string => {
   tidy(host);
   const uptime = Number.parseFloat(host.read("/proc/uptime") ?? "0");
   const all = knownContainers(host).toReversed(); // docker: the youngest first
+  if (quiet && !json) return all.map(({ id }) => `${id}\n`).join("");
   const now = Date.now();
   const age = (it: Known): number =>
     it.state === "running"

@@ -43,7 +43,17 @@ describe("examples", () => {
 });
 
 test("every function that starts or makes something has one", () => {
-  const functions = ["cgroup", "emit", "exec", "explain", "namespaces", "program", "run", "spawn"] as const;
+  const functions = [
+    "cgroup",
+    "container",
+    "emit",
+    "exec",
+    "explain",
+    "namespaces",
+    "program",
+    "run",
+    "spawn",
+  ] as const;
   for (const name of functions) expect(api[name]).toBeFunction();
   expect(functions.filter((name) => !examples.some(({ of }) => of === name))).toEqual([]);
 });
