@@ -302,7 +302,17 @@ export const explain = (plan: Plan): string =>
     })
     .join("\n") + "\n";
 
-/** The value of `--explain=json`, as it goes into JSON.stringify. */
+/**
+ * The value of `--explain=json`, as it goes into JSON.stringify.
+ *
+ * @example
+ * ```ts
+ * import { explainJson, program } from "nsk";
+ *
+ * const { steps } = explainJson(program(["true"], { namespaces: ["uts"] })) as { steps: { call: string }[] };
+ * console.log(steps[0]?.call); // → unshare
+ * ```
+ */
 export const explainJson = (plan: Plan): object => ({ name: plan.name, steps: plan.steps.flatMap(stepJson) });
 
 const callJson = (step: CallStep): object => ({

@@ -86,6 +86,7 @@ const runLoaded = async (
       name: failed.name,
       permute: command.permute,
       endAt: standardKeys,
+      truths: command.truths,
     });
   } catch (error) {
     throw (await lacking(error, command)) ?? error;

@@ -38,6 +38,7 @@ export const logs = command({
   usage: "[options] <container>",
   permute: true,
   failure: 1,
+  truths: true,
   run: ({ options, operands, host, name }) => {
     const tail = parseTail(options.tail);
     const [since, until] = [parseTime("since", options.since), parseTime("until", options.until)];

@@ -288,6 +288,7 @@ export const run = command({
   },
   usage: "[options] [<image>|--] [<program> [<argument>...]]",
   failure: 125,
+  truths: true,
   lacks: async (option) => (await import("./run-lacks.ts")).whyNot(option),
   run: async ({ options, operands, dashed, host, name }) => {
     refuse(options);

@@ -26,6 +26,7 @@ export const stats = command({
   usage: "[options] [<container>...]",
   permute: true,
   failure: 1,
+  truths: true,
   run: async ({ options, operands, host }) => {
     const sources = sourcesOf(readHierarchies(host));
     const chosen = (): Running[] => choose(operands, host);
