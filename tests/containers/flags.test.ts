@@ -443,6 +443,11 @@ describe("--init", () => {
     expect(await sleeping.exited).toBe(143);
     await until("it is gone", () => stateOf(sleeping.first) === undefined);
   });
+  live("tells nothing of the words that nsk was called with, but for its name", () => {
+    const ran = runNsk("run", "--init", "-e", "WORD=of-the-caller", "cat", "/proc/1/cmdline");
+    expect(ran).toMatchObject({ status: 0, stderr: "" });
+    expect(ran.stdout.replaceAll("\0", "")).toBe(nsk);
+  });
   live("tells nothing of the caller's environment", () => {
     const ran = runCommand([nsk, "run", "--init", "--privileged", "cat", "/proc/1/environ"], {
       NSK_SECRET: "hidden",
