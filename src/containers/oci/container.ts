@@ -4,7 +4,7 @@ import { slot } from "../../plan/call.ts";
 import type { Container } from "../container.ts";
 
 /** A container of a bundle. Its own part of the planner makes more of the config than `nsk run` needs. */
-export interface Bundle extends Omit<Container, "details" | "state"> {
+export interface Bundle extends Pick<Container, "id" | "config" | "filter" | "limits" | "users"> {
   /** The directory of config.json, absolute: relative sources of bind mounts are in it. */
   readonly bundle: string;
   /** Where its state is kept: the pipe that it waits at, and the states that hooks read. */
