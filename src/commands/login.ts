@@ -12,8 +12,9 @@ import { parseReference } from "../images/reference.ts";
 import { address, readAll, syscall, writeAll } from "../sys/linux.ts";
 import { readLine } from "../sys/terminal.ts";
 import { command } from "./command.ts";
-import { runHelper } from "./credential-helper.ts";
-import { dockerConfig, dockerDirectory, parseTlsVerify, registryOptions } from "./fetch-image.ts";
+import { runHelper } from "../run/credential-helper.ts";
+import { dockerConfig, dockerDirectory, parseTlsVerify } from "../run/fetch.ts";
+import { registryOptions } from "./registry-options.ts";
 import { print } from "./output.ts";
 
 /** What may stand for a registry: `ghcr.io`, or the URL that old versions of docker have. Docker's own unless given. */

@@ -1,16 +1,11 @@
 // How far layers have come, on a terminal: a line for each, drawn anew in place. Elsewhere nothing is said.
 
 import type { Host } from "../host/host.ts";
-import type { Phase, Report } from "../images/import.ts";
+import type { Phase } from "../images/import.ts";
+import type { Progress } from "../run/fetch.ts";
 import { writeAll } from "../sys/linux.ts";
 import { windowSize } from "../sys/terminal.ts";
 import { humanSize } from "./human.ts";
-
-export interface Progress {
-  readonly report: Report;
-  /** Draws the last state, and leaves it standing. */
-  finish(): void;
-}
 
 /** Milliseconds between two drawings. */
 const PAUSE = 100;

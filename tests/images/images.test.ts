@@ -817,7 +817,9 @@ describe("imported images", () => {
       status: 0,
       signal: undefined,
       stdout: "docker.io/library/mine:latest\n",
-      stderr: "nsk import: 1 device nodes left out: only root can make them\n",
+      stderr:
+        "nsk import: 1 device nodes left out: only root can make them\n" +
+        "nsk import: 1 files of other users are root's, as there are no ids for these: see nsk doctor, subid\n",
     });
     const layers = join(home, ".local/share/nsk/layers");
     const [layer] = readdirSync(layers);

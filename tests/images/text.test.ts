@@ -3,7 +3,7 @@
 import { describe, expect, test } from "bun:test";
 import { columns, humanAge, humanSize } from "../../src/commands/human.ts";
 import { progressLine } from "../../src/commands/progress.ts";
-import { isImageOperand } from "../../src/commands/run-image.ts";
+import { isImageOperand } from "../../src/run/image.ts";
 import { fixtureHost } from "../../src/host/fixture.ts";
 import { parseChallenges } from "../../src/images/challenge.ts";
 import { parseChanges } from "../../src/images/changes.ts";

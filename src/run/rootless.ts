@@ -157,10 +157,9 @@ const limitsOf = async (
   if (only === undefined || places.length < controllers.length) return planLimits(host, id, limits);
   const wanted = places.map(({ controller }) => controller).filter(Boolean);
   const isUnified = needed.length === 1 && only.version === 2;
-  const given = new Map(needed.map((hierarchy) => [hierarchy.mountPoint, delegatedGroup(host, hierarchy)]));
   const scope =
     isUnified && isSystemds(host) ? await ownScope(id, only, wanted, isExplained, host) : undefined;
-  const base = ({ mountPoint }: Hierarchy): string | undefined => scope ?? given.get(mountPoint);
+  const base = (hierarchy: Hierarchy): string | undefined => scope ?? delegatedGroup(host, hierarchy);
   if (needed.every((hierarchy) => base(hierarchy) !== undefined)) {
     const missing = isUnified ? notHandedOn(host, only, base(only)!, wanted) : [];
     if (missing.length)

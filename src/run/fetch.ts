@@ -4,33 +4,24 @@ import { HostError } from "../abi/errors.ts";
 import type { Host } from "../host/host.ts";
 import type { ClientOptions } from "../images/client.ts";
 import { type Credentials, credentialsFor, serverOf } from "../images/credentials.ts";
-import { importImage, type Imported, powersOf } from "../images/import.ts";
+import { importImage, type Imported, powersOf, type Report } from "../images/import.ts";
 import { hostPlatform, parsePlatform, type Platform } from "../images/platform.ts";
 import { fullName, type Reference, withDefaultTag } from "../images/reference.ts";
 import { openRegistry } from "../images/registry.ts";
 import { openStore, type Store } from "../images/store.ts";
 import { writeAll } from "../sys/linux.ts";
-import type { OptionTable } from "./command.ts";
-import { openProgress } from "./progress.ts";
-
-export const registryOptions = {
-  platform: {
-    type: "string",
-    valueHint: "OS/ARCH[/VARIANT]",
-    description: "of an image for several platforms the one for this (this machine's unless given)",
-  },
-  tlsVerify: {
-    type: "string",
-    optional: true,
-    valueHint: "false",
-    description: "false: take any certificate, and plain HTTP (which localhost may speak anyway)",
-  },
-} as const satisfies OptionTable;
 
 export interface FetchOptions {
   readonly platform?: string | undefined;
   readonly tlsVerify?: string | true | undefined;
-  readonly quiet: boolean;
+  /** How far it has come; nothing is told unless given. */
+  readonly progress?: Progress | undefined;
+}
+
+export interface Progress {
+  readonly report: Report;
+  /** The last state stays shown. */
+  finish(): void;
 }
 
 export const platformOf = (text: string | undefined, host: Host): Platform =>
@@ -67,7 +58,7 @@ export const clientOptions = (
   return { tlsVerify: parseTlsVerify(tlsVerify), credentials: ask };
 };
 
-/** Pulls an image into the store, with progress on a terminal. */
+/** Pulls an image into the store. */
 export const fetchImage = async (
   reference: Reference,
   options: FetchOptions,
@@ -79,11 +70,11 @@ export const fetchImage = async (
     platform: platformOf(options.platform, host),
     ...clientOptions(options.tlsVerify, wanted, host),
   });
-  const progress = openProgress(host, options.quiet);
+  const { progress } = options;
   try {
-    return await importImage(store, source, fullName(wanted), powersOf(host), progress.report);
+    return await importImage(store, source, fullName(wanted), powersOf(host), progress?.report);
   } finally {
-    progress.finish();
+    progress?.finish();
   }
 };
 
