@@ -30,6 +30,9 @@ export const start = slot("start");
 export const CHANNEL = ({ preserved }: Bundle): number => 3 + preserved;
 export const ERRORS = ({ preserved }: Bundle): number => 4 + preserved;
 
+/** Where descriptors that the launcher gives names are, as low as can be: a caller may allow few. */
+export const NAMED = ({ preserved }: Bundle): number => 5 + preserved;
+
 /** Files in the state's directory. */
 export const START = "start.fifo";
 export const CREATING = "creating.json";
