@@ -151,6 +151,7 @@ const start = (
       reason: `who waits for ${program}, and ends it with the supervisor`,
       child: [
         ...steps.dieWithParent(SIG.SIGKILL, supervisor),
+        steps.setsid({ reason: "signals of the caller's terminal are not for the network" }),
         ...steps.openSelf(above),
         enter.looseQueue(errors),
         enter.keepOpen(both, writer),
