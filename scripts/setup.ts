@@ -19,6 +19,7 @@ const packages = {
   fish: "fish",
   "groff-base": "groff",
   hyperfine: "hyperfine",
+  iproute2: "ip",
   kmod: "depmod",
   "linux-libc-dev": "/usr/include/linux/sched.h",
   "man-db": "man",

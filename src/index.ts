@@ -3,6 +3,7 @@
 export { HostError, StepError, UsageError } from "./abi/errors.ts";
 export type { Arch } from "./abi/syscalls.ts";
 export { type Cgroup, cgroup, type CgroupEvents, type CgroupStat, type Settings } from "./api/cgroup.ts";
+export { container, type ContainerOptions, type Volume } from "./api/container.ts";
 export { emit } from "./api/plans.ts";
 export {
   type ChildOptions,

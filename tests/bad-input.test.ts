@@ -252,7 +252,11 @@ describe("run", () => {
     ["--memory much true", 125, "invalid argument 'much' for --memory: a size such as 64m"],
     ["--pids-limit many true", 125, "invalid argument 'many' for --pids-limit: a whole number"],
     ["--cpuset-cpus a true", 125, "invalid argument 'a' for --cpuset-cpus: a list such as 0-2,4"],
-    ["--network bridge true", 125, "--network bridge: nsk run has none (loopback only) and host"],
+    [
+      "--network bridge true",
+      125,
+      "--network bridge: nsk run has none, pasta, slirp4netns, host, container:NAME",
+    ],
     ["-h '' true", 125, "invalid --hostname '': 1 to 64 bytes"],
     ["-w relative true", 125, "the working directory 'relative' is invalid, it needs to be an absolute path"],
     [
@@ -309,7 +313,7 @@ describe("run", () => {
   );
   table(
     "run",
-    [["true", 125, "needs root: user 65534 may not make these namespaces and mounts", "sudo nsk run"]],
+    [["-u 65533 true", 125, "user 65533 is not among the ids of the container's user namespace", "usermod"]],
     PLAIN,
   );
   live("no more namespaces", () => {

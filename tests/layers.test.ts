@@ -15,6 +15,7 @@ const layers: readonly (readonly string[])[] = [
   ["commands"],
   ["index.ts"],
   ["api"],
+  ["run"],
   ["backends"],
   ["containers", "images"],
   ["cgroups", "namespaces"],

@@ -24,6 +24,7 @@ const programs = {
   depmod: "kmod",
   busybox: "busybox-static",
   "stress-ng": "stress-ng",
+  ip: "iproute2",
   setpriv: "util-linux",
 } as const;
 

@@ -105,18 +105,18 @@ export const installInit = (tree: string, kernel: Kernel): void => {
   }
 };
 
-/** nsk, a static busybox and stress-ng, and nothing else: not even a libc. */
+/** nsk, a static busybox, stress-ng and ip, and nothing else: not even a libc. */
 export const minimalDisk = (kernel: Kernel): Disk => ({
   // A guest with an older kernel has a disk of its own.
   name: `minimal-${basename(kernel.image)}`,
   size: 192,
-  from: [nsk, kernel.image, program("busybox"), program("stress-ng")],
+  from: [nsk, kernel.image, program("busybox"), program("stress-ng"), program("ip")],
   fill: (tree) => {
     mkdirSync(join(tree, "bin"), { recursive: true });
     installInit(tree, kernel);
     for (const applet of must([program("busybox"), "--list"]).split("\n"))
       if (applet && applet !== "busybox") symlinkSync("busybox", join(tree, "bin", applet));
-    installAlone(tree, program("stress-ng"));
+    for (const name of ["stress-ng", "ip"]) installAlone(tree, program(name));
     install(tree, nsk, "usr/local/bin/nsk");
   },
 });

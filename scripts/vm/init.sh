@@ -13,7 +13,7 @@ say() { echo "@@ $*" >/dev/console; }
 /bin/busybox mount -t proc -o nosuid,nodev,noexec proc /proc
 mount -t sysfs -o nosuid,nodev,noexec sysfs /sys
 mount -t devtmpfs -o nosuid dev /dev 2>/dev/null # the kernel's own may be there
-mkdir -p /dev/pts /dev/shm
+mkdir -p /dev/pts /dev/shm /dev/mqueue
 mount -t devpts -o nosuid,noexec,gid=5,mode=620,ptmxmode=666 devpts /dev/pts
 mount -t tmpfs -o nosuid,nodev shm /dev/shm
 mount -t tmpfs -o nosuid,nodev,mode=755 run /run

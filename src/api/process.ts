@@ -4,14 +4,15 @@ import { parseSignal, SIG } from "../abi/flags.ts";
 import { UsageError } from "../abi/errors.ts";
 import type { Exit, Stdio } from "../backends/child.ts";
 import { execute } from "../backends/execute.ts";
+import { awaitEnd, signalContainer } from "../backends/containers.ts";
 import { removeGroup } from "../backends/leftovers.ts";
 import { spawn as spawnPlan, type Spawned } from "../backends/spawn.ts";
 import { liveHost } from "../host/live.ts";
 import type { Plan } from "../plan/plan.ts";
-import { arch } from "../sys/linux.ts";
+import { arch, close, syscall } from "../sys/linux.ts";
 import { randomBytes } from "../sys/random.ts";
 import { endAll, keep } from "./handles.ts";
-import { ABANDONED, planProgram, type Program, type ProgramOptions } from "./program.ts";
+import { planProgram, type Program, type ProgramOptions } from "./program.ts";
 
 /** How a child is connected with the script. */
 export interface ChildOptions {
@@ -114,27 +115,30 @@ export const spawn = (what: readonly string[] | Plan, options: SpawnOptions = {}
   const { signal, detached = false } = options;
   signal?.throwIfAborted();
   const made = isPlan(what) ? what : plan(what, options, !detached);
-  const groups = "groups" in made ? (made as Program).groups : [];
+  const { groups = [], deathSignal = SIG.SIGKILL, title } = made as Partial<Program>;
   const terminal = options.terminal ? openTerminal(options.terminal) : undefined;
   const child = spawnPlan(made, {
     stdin: options.stdin ?? "inherit",
     stdout: options.stdout ?? "inherit",
     stderr: options.stderr ?? "inherit",
     ...(terminal && { terminal: terminal.options }),
-    ...(detached ? { detached } : { deathSignal: groups.length > 0 ? ABANDONED : SIG.SIGKILL }),
+    ...(detached ? { detached } : { deathSignal }),
   });
   child.unref();
+  const ending = endingOf(child, deathSignal);
   let isRunning = true;
   const kill = (by: Signal = SIG.SIGTERM): void => {
     const number = signalNumber(by);
-    if (isRunning) child.kill(number);
+    if (!isRunning) return;
+    if (number === SIG.SIGKILL) ending.end();
+    else child.kill(number);
   };
   const release = detached
     ? () => {}
     : keep({
-        title: `process ${child.pid} (${titleOf(what)})`,
+        title: title ?? `process ${child.pid} (${titleOf(what)})`,
         end: () => {
-          child.kill(SIG.SIGKILL);
+          ending.endNow();
           for (const group of groups) if (!removeGroup(group)) return `the control group ${group} stays`;
         },
       });
@@ -142,11 +146,13 @@ export const spawn = (what: readonly string[] | Plan, options: SpawnOptions = {}
   signal?.addEventListener("abort", abort, { once: true });
   const exited = child.exited.then((exit) => {
     isRunning = false;
+    ending.release();
     signal?.removeEventListener("abort", abort);
     // Who was killed while it waited for the program has removed nothing.
     if (exit.signal !== undefined) for (const group of groups) removeGroup(group);
     release();
-    return exit;
+    // It came before anybody waited for it.
+    return exit.signal === deathSignal ? { signal: SIG.SIGKILL } : exit;
   });
   const awaited = <T>(value: T): T => {
     if (isRunning) child.ref();
@@ -175,6 +181,25 @@ export const spawn = (what: readonly string[] | Plan, options: SpawnOptions = {}
       kill(SIG.SIGKILL);
       await awaited(exited);
     },
+  };
+};
+
+/** Milliseconds that what cleans up behind itself has for that. */
+const PATIENCE = 2000;
+
+/** How a child is ended: by SIGKILL, or by what its plan has for that. */
+const endingOf = (child: Spawned, signal: number) => {
+  // Bun sends no real-time signals. Opened while the child cannot have been reaped yet.
+  const process = signal === SIG.SIGKILL ? -1 : syscall("pidfd_open", child.pid, 0);
+  const end = (): void => (process < 0 ? child.kill(SIG.SIGKILL) : signalContainer(process, signal));
+  return {
+    end,
+    /** Waits for it; nobody else does any more. */
+    endNow: (): void => {
+      end();
+      if (process >= 0 && !awaitEnd(process, PATIENCE)) child.kill(SIG.SIGKILL);
+    },
+    release: (): void => void (process >= 0 && close(process)),
   };
 };
 

@@ -99,6 +99,10 @@ export interface ProgramOptions {
 export interface Program extends Plan {
   /** Directories of control groups that it makes, and removes when it has ended by itself. */
   readonly groups: readonly string[];
+  /** What it is called when the script ends before it. */
+  readonly title?: string;
+  /** What ends it and has it clean up behind itself, where SIGKILL would leave nobody who does. */
+  readonly deathSignal?: number;
 }
 
 /** {@link planProgram}, told what only this process can know. */
@@ -166,7 +170,7 @@ export const planProgram = (
     },
     host,
   );
-  return { ...plan, groups: limits.groups };
+  return { ...plan, groups: limits.groups, ...(isLimited && isBound && { deathSignal: ABANDONED }) };
 };
 
 const kindsOf = (options: ProgramOptions): Kind[] => {

@@ -77,7 +77,10 @@ const runLoaded = async (
     permute: command.permute,
     endAt: standardKeys,
   });
-  if (options.help) return said((await import("./help.ts")).helpText(command));
+  if (options.help) {
+    const { helpText, subcommandRows } = await import("./help.ts");
+    return said(helpText(command, await subcommandRows(command)));
+  }
   if (options.version) return said(`${name} from nsk ${version}\n`);
   const { subcommands } = command;
   if (subcommands && operands.length) {

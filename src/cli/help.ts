@@ -13,17 +13,27 @@ const COLUMN = 29;
 /** `[left, right]` of a list in two columns. */
 export type Row = readonly [string, string];
 
-/** The help of one command. */
-export const helpText = ({ definition, usage }: Command<any>): string => {
+/** The commands that a command has of its own, by their names and what they are for. */
+export const subcommandRows = async ({ subcommands = {} }: Command<any>): Promise<Row[]> =>
+  Promise.all(
+    Object.entries(subcommands).map(async ([name, load]): Promise<Row> => {
+      const { description } = (await load()).definition.meta as { description: string };
+      return [` ${name}`, firstSentence(description)];
+    }),
+  );
+
+/** The help of one command; `subcommands` are its {@link subcommandRows}. */
+export const helpText = ({ definition, usage }: Command<any>, subcommands: readonly Row[] = []): string => {
   const { name, description } = definition.meta as { name: string; description: string };
   const table: OptionTable = definition.args;
   const operands = rowsOf(table, true);
   const options = rowsOf(table, false);
   const standard = rowsOf(standardOptions(table), false);
-  const column = columnOf([...operands, ...options, ...standard]);
+  const column = columnOf([...subcommands, ...operands, ...options, ...standard]);
   return [
     `Usage:\n${usageLines(name, usage)}`,
     `${wrap(sentence(description), WIDTH).join("\n")}\n`,
+    ...(subcommands.length ? [section("Commands", subcommands, column)] : []),
     ...(operands.length ? [section("Arguments", operands, column)] : []),
     `${section("Options", options, column)}${options.length ? "\n" : ""}${list(standard, column)}`,
   ].join("\n");
@@ -127,11 +137,17 @@ export const help = command({
     meta: { name: "help", description: "display help about a command" },
     args: {},
   },
-  usage: "[options] [<command>]",
+  usage: "[options] [<command> [<command>]]",
   failure: 1,
   run: async ({ operands }) => {
-    const [name] = operands;
-    print(name === undefined ? await overview() : helpText(await findCommand(name).load()));
+    const [name, word] = operands;
+    if (name === undefined) print(await overview());
+    else {
+      const command = await findCommand(name).load();
+      const below = word === undefined ? undefined : command.subcommands?.[word];
+      const shown = below ? await below() : command;
+      print(helpText(shown, await subcommandRows(shown)));
+    }
     return 0;
   },
 });

@@ -14,7 +14,8 @@ import {
 } from "../images/reference.ts";
 import { openStore } from "../images/store.ts";
 import { command } from "./command.ts";
-import { platformOf, registryOptions, tellLeftOut } from "./fetch-image.ts";
+import { platformOf, tellLeftOut } from "../run/fetch.ts";
+import { registryOptions } from "./registry-options.ts";
 import { print } from "./output.ts";
 import { openProgress } from "./progress.ts";
 
@@ -56,7 +57,7 @@ export const importCommand = command({
     if (wanted?.digest !== undefined) throw new UsageError(`'${given}': a digest is nobody's choice`);
     const config = parseChanges(options.change);
     const platform = platformOf(options.platform, host);
-    if (host.euid !== 0) (await import("./with-owners.ts")).becomeWithOwners(name, host);
+    if (host.euid !== 0) (await import("../run/with-owners.ts")).becomeWithOwners(name, host);
     const store = openStore(host);
     const { root, images = [] } = await openLocal(store, path, host, platform);
     if (wanted && images.length > 1)

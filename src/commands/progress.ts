@@ -1,16 +1,11 @@
 // How far layers have come, on a terminal: a line for each, drawn anew in place. Elsewhere nothing is said.
 
-import { TTY } from "../abi/flags.ts";
 import type { Host } from "../host/host.ts";
-import type { Phase, Report } from "../images/import.ts";
-import { address, syscall, writeAll } from "../sys/linux.ts";
+import type { Phase } from "../images/import.ts";
+import type { Progress } from "../run/fetch.ts";
+import { writeAll } from "../sys/linux.ts";
+import { windowSize } from "../sys/terminal.ts";
 import { humanSize } from "./human.ts";
-
-export interface Progress {
-  readonly report: Report;
-  /** Draws the last state, and leaves it standing. */
-  finish(): void;
-}
 
 /** Milliseconds between two drawings. */
 const PAUSE = 100;
@@ -45,12 +40,6 @@ export const progressLine = (digest: string, { phase, done, total }: Line, width
   return line.length < width ? line : `${head} ${sizes}`.slice(0, width - 1);
 };
 
-const terminalSize = (): { rows: number; columns: number } => {
-  const size = new Uint16Array(4); // struct winsize
-  const result = syscall("ioctl", 2, TTY.TIOCGWINSZ, address(size));
-  return result < 0 || !size[1] ? { rows: 24, columns: 80 } : { rows: size[0]!, columns: size[1] };
-};
-
 /** Draws on standard error, where that is a terminal and `quiet` is not asked for. */
 export const openProgress = (host: Host, quiet: boolean): Progress => {
   if (quiet || !host.isTerminal(2)) return { report: () => {}, finish: () => {} };
@@ -58,7 +47,7 @@ export const openProgress = (host: Host, quiet: boolean): Progress => {
   let drawn = 0;
   let last = 0;
   const draw = (): void => {
-    const { rows, columns } = terminalSize();
+    const { rows, columns } = windowSize(2);
     // What has scrolled away cannot be drawn over: the latest that fit.
     const shown = [...lines].slice(-Math.max(1, rows - 1));
     const up = drawn ? `\x1b[${drawn}A` : "";

@@ -4,7 +4,9 @@ import { UsageError } from "../abi/errors.ts";
 import { familiarName, fullName, parseReference, withDefaultTag } from "../images/reference.ts";
 import { writeAll } from "../sys/linux.ts";
 import { command } from "./command.ts";
-import { fetchImage, registryOptions, tellLeftOut } from "./fetch-image.ts";
+import { fetchImage, tellLeftOut } from "../run/fetch.ts";
+import { openProgress } from "./progress.ts";
+import { registryOptions } from "./registry-options.ts";
 import { print } from "./output.ts";
 
 export const pull = command({
@@ -26,9 +28,13 @@ export const pull = command({
     if (text === undefined || more !== undefined)
       throw new UsageError("one image's name is needed", `try '${name} --help'`);
     const reference = withDefaultTag(parseReference(text.replace(/^docker:\/\//, "")));
-    if (host.euid !== 0) (await import("./with-owners.ts")).becomeWithOwners(name, host);
+    if (host.euid !== 0) (await import("../run/with-owners.ts")).becomeWithOwners(name, host);
     const isTalking = !options.quiet && host.isTerminal(2);
-    const image = await fetchImage(reference, options, host);
+    const image = await fetchImage(
+      reference,
+      { ...options, progress: openProgress(host, options.quiet) },
+      host,
+    );
     tellLeftOut(name, image);
     if (isTalking) {
       const status = image.wasThere ? "Image is up to date for" : "Downloaded newer image for";

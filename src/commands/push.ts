@@ -8,7 +8,8 @@ import { familiarName, parseReference, repositoryOf, withDefaultTag } from "../i
 import { openStore } from "../images/store.ts";
 import { writeAll } from "../sys/linux.ts";
 import { command } from "./command.ts";
-import { clientOptions, registryOptions } from "./fetch-image.ts";
+import { clientOptions } from "../run/fetch.ts";
+import { registryOptions } from "./registry-options.ts";
 import { print } from "./output.ts";
 import { openProgress } from "./progress.ts";
 

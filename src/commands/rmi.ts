@@ -25,7 +25,7 @@ export const rmi = command({
   failure: 1,
   run: async ({ options, operands, host, name }) => {
     if (operands.length === 0) throw new UsageError("no image given", `try '${name} --help'`);
-    if (host.euid !== 0) (await import("./with-owners.ts")).becomeWithOwners(name, host);
+    if (host.euid !== 0) (await import("../run/with-owners.ts")).becomeWithOwners(name, host);
     const store = openStore(host);
     const [untagged, deleted]: [string[], string[]] = [[], []];
     let failed: HostError | UsageError | undefined;

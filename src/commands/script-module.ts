@@ -42,8 +42,11 @@ export const runModule = (module: Module, words: readonly string[]): undefined =
   };
   ownUnlessUsers("uncaughtException");
   ownUnlessUsers("unhandledRejection");
+  // Of an end by process.exit() it is not told.
+  let isLoopEmpty = false;
+  process.on("beforeExit", () => void (isLoopEmpty = true));
   process.on("exit", (status) => {
-    if (isDone || isEnding || status !== 0) return;
+    if (isDone || isEnding || !isLoopEmpty || status !== 0) return;
     writeAll(2, `${module.name}: ${path}: the module waits at its top level for what can no longer come\n`);
     process.exitCode = UNSETTLED;
   });

@@ -158,7 +158,10 @@ export interface Linux {
   readonly sysctl: Readonly<Record<string, string>>;
 }
 
-export type RootPropagation = "shared" | "slave" | "private" | "unbindable";
+export type Propagation = "shared" | "slave" | "private" | "unbindable";
+
+/** With `r` for all mounts of the tree. */
+export type RootPropagation = Propagation | `r${Propagation}`;
 
 export interface TimeOffset {
   readonly secs: number;

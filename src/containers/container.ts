@@ -37,6 +37,8 @@ export interface Container {
   readonly limits: LimitsPlan;
   /** Seconds until it is killed. */
   readonly timeout?: number | undefined;
+  /** A signal to the supervisor that kills it. */
+  readonly killOn?: number | undefined;
   /** When nobody waits for it. */
   readonly background?: Background | undefined;
   /** Enters namespaces of other containers: those of its config that have a path. */

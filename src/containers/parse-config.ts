@@ -26,6 +26,7 @@ import type {
   NamespaceType,
   Process,
   Rlimit,
+  RootPropagation,
   User,
 } from "./config.ts";
 import {
@@ -317,19 +318,8 @@ const readLinux = (part: Part, process: Process, host: Host): Linux => {
     resources: readResources(member(part, "resources")),
     seccomp: optional(member(part, "seccomp"), (it) => readSeccomp(it, host, process.capabilities.bounding)),
     rootfsPropagation: optional(member(part, "rootfsPropagation"), (it) =>
-      it.value === ""
-        ? undefined
-        : choice(it, [
-            "shared",
-            "slave",
-            "private",
-            "unbindable",
-            "rshared",
-            "rslave",
-            "rprivate",
-            "runbindable",
-          ]),
-    )?.replace(/^r(?=shared|slave|private|unbindable)/, "") as Linux["rootfsPropagation"],
+      it.value === "" ? undefined : choice(it, PROPAGATIONS),
+    ),
     mountLabel: optional(member(part, "mountLabel"), text) || undefined,
     personality: optional(member(part, "personality"), (it) => {
       if (list(member(it, "flags")).length)
@@ -357,6 +347,10 @@ const readLinux = (part: Part, process: Process, host: Host): Linux => {
     fail(member(part, "timeOffsets"), "is given without a time namespace");
   return linux;
 };
+
+const PROPAGATIONS: readonly RootPropagation[] = (
+  ["shared", "slave", "private", "unbindable"] as const
+).flatMap((name) => [name, `r${name}` as const]);
 
 const readOffsets = (part: Part): Linux["timeOffsets"] =>
   optional(part, () => {

@@ -105,6 +105,7 @@ const attached = (container: Container, host: Host): Step[] => {
         ? "carry what is typed and printed, pass signals on, until the container ends"
         : "pass signals on, until the container ends",
       timeout,
+      killOn: container.killOn,
       ...(limits.notices.length > 0 && { notices: limits.notices }),
       tell: [record],
       ...sweep(container),

@@ -5,6 +5,7 @@ import { errno } from "../abi/errno.ts";
 import { HostError } from "../abi/errors.ts";
 import { MNT, RLIMIT } from "../abi/flags.ts";
 import type { Host } from "../host/host.ts";
+import { isRootOfAll } from "../host/kernel.ts";
 import { mapSteps } from "../namespaces/helper.ts";
 import type { IdRange, Sort } from "../namespaces/id-maps.ts";
 import { procHints, unshareHints, userNamespacesForbidden } from "../namespaces/refusals.ts";
@@ -80,11 +81,12 @@ export const planUserNamespace = (
   checkIds(config, hint);
   const { uidMappings, gidMappings } = config.linux;
   const [users, groups] = [ranges(uidMappings), ranges(gidMappings)];
-  const isRoot = host.euid === 0;
-  const deniesGroups = !isRoot && isOwnAlone(groups, host.egid);
+  const isRoot = isRootOfAll(host);
+  const mayMap = host.euid === 0;
+  const deniesGroups = !mayMap && isOwnAlone(groups, host.egid);
   const map = (sort: Sort, child: Slot): Step[] => {
     const [ids, own] = sort === "user" ? [users, host.euid] : [groups, host.egid];
-    return mapSteps(ids, host, child, sort, isRoot || isOwnAlone(ids, own));
+    return mapSteps(ids, host, child, sort, mayMap || isOwnAlone(ids, own));
   };
   const go = slot("go");
   const forbidden = isRoot ? undefined : userNamespacesForbidden(host);
@@ -115,7 +117,8 @@ export const planUserNamespace = (
       enter.ownFilesOfProc({ reason: "the change has given this process's files in /proc to root outside" }),
     ],
     early: openFileSystems(config, state),
-    setsGroups: !deniesGroups,
+    // A user namespace hands on that it is denied.
+    setsGroups: !deniesGroups && host.read("/proc/self/setgroups")?.trim() !== "deny",
     isRoots: isRoot,
   };
 };

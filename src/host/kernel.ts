@@ -12,5 +12,14 @@ export const kernelIs = (host: Host, major: number, minor: number): boolean => {
 };
 
 /** Whether this process is in a user namespace below the first, whose root may do less. @see user_namespaces(7) */
-export const isInUserNamespace = (host: Host): boolean =>
-  host.read("/proc/self/uid_map")?.trim().split(/ +/)[2] !== "4294967295";
+export const isInUserNamespace = (host: Host): boolean => {
+  const map = host.read("/proc/self/uid_map");
+  return map !== undefined && map.trim().split(/ +/)[2] !== "4294967295";
+};
+
+/** Whether there is no id but the own one. */
+export const hasOneId = (host: Host): boolean =>
+  /^\s*\d+\s+\d+\s+1\s*$/.test(host.read("/proc/self/uid_map") ?? "");
+
+/** Whether this is root, and of the whole machine: not of a user namespace. */
+export const isRootOfAll = (host: Host): boolean => host.euid === 0 && !isInUserNamespace(host);

@@ -8,7 +8,8 @@ import type { Host } from "./host.ts";
 export const storePath = (host: Host): string => {
   const chosen = host.env("NSK_STORE");
   if (chosen) return chosen.replace(/(?<=.)\/+$/, "");
-  if (host.euid === 0) return "/var/lib/nsk";
+  // To root of a user namespace that of the machine belongs to nobody.
+  if (host.euid === 0 && (host.entry("/var/lib")?.uid ?? 0) === 0) return "/var/lib/nsk";
   const data = host.env("XDG_DATA_HOME");
   // A relative one is to be ignored. @see the XDG Base Directory Specification
   if (data?.startsWith("/")) return `${data}/nsk`;

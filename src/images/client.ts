@@ -15,8 +15,8 @@ export interface ClientOptions {
   readonly credentials: () => Promise<Credentials | undefined>;
 }
 
-/** What is to be done in the repository. */
-export type Actions = "pull" | "pull,push";
+/** What is to be done in the repository; nothing, where only a login is tried. */
+export type Actions = "pull" | "pull,push" | "";
 
 /** Milliseconds before the first retry, doubled for each further one. */
 const PAUSE = 250;
@@ -129,7 +129,7 @@ export interface Client {
 
 /** Nothing is asked before the first request. */
 export const openClient = (reference: Reference, actions: Actions, options: ClientOptions): Client => {
-  const name = fullName(reference);
+  const name = actions === "" ? reference.domain : fullName(reference);
   const { path } = reference;
   const host = reference.domain === "docker.io" ? "registry-1.docker.io" : reference.domain;
   const mayBePlain = !options.tlsVerify || isLocalName(new URL(`http://${host}`).hostname);
@@ -211,10 +211,11 @@ export const openClient = (reference: Reference, actions: Actions, options: Clie
       if (basic && challenges.some(({ scheme }) => scheme === "basic")) return basic;
       throw await denied();
     }
-    const { realm, service, scope = `repository:${path}:${actions}` } = bearer.parameters;
+    const { realm, service, scope = actions && `repository:${path}:${actions}` } = bearer.parameters;
     // A registry asks for what one request needs; a token for all that is to be done is asked for once.
     const scopes = scope
       .split(" ")
+      .filter(Boolean)
       .map((it) => (it === `repository:${path}:pull` ? `${it.slice(0, -4)}${actions}` : it));
     if (realm === undefined || !URL.canParse(realm))
       throw new HostError(`${host}: a challenge without a realm`);
@@ -224,7 +225,7 @@ export const openClient = (reference: Reference, actions: Actions, options: Clie
     if (identityToken !== undefined) {
       const form = new URLSearchParams({
         ...(service !== undefined && { service }),
-        scope: scopes.join(" "),
+        ...(scopes.length && { scope: scopes.join(" ") }),
         grant_type: "refresh_token",
         client_id: "nsk",
         refresh_token: identityToken,
@@ -255,9 +256,12 @@ export const openClient = (reference: Reference, actions: Actions, options: Clie
   const denied = async (said = ""): Promise<HostError> => {
     const has = (await credentials) !== undefined;
     const what = actions === "pull" ? "it may not exist, or want a login" : "to push wants a login";
-    const hint = has
-      ? "what docker's config.json has for this registry does not open it"
-      : `${what}: nsk reads those of ~/.docker/config.json`;
+    const hint =
+      actions === ""
+        ? "user or password are not right"
+        : has
+          ? "what docker's config.json has for this registry does not open it"
+          : `${what}: nsk login ${reference.domain}`;
     return new HostError(`${name}: access denied${said}`, hint);
   };
 

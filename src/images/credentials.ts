@@ -18,7 +18,7 @@ export interface Known {
 }
 
 /** What a helper is asked for. */
-export const serverOf = (domain: string): string => (domain === "docker.io" ? DOCKER_KEYS[0]! : domain);
+export const serverOf = (domain: string): string => keysOf(domain)[0]!;
 
 /** Under these names docker keeps its own registry's. */
 const DOCKER_KEYS = ["https://index.docker.io/v1/", "index.docker.io", "docker.io", "registry-1.docker.io"];
@@ -26,17 +26,44 @@ const DOCKER_KEYS = ["https://index.docker.io/v1/", "index.docker.io", "docker.i
 /** `https://host/v1/` is written for `host` by old versions. */
 const hostOf = (key: string): string => key.replace(/^https?:\/\//, "").replace(/\/.*$/, "");
 
+const parseConfig = (text: string): Record<string, any> => {
+  try {
+    const config: unknown = JSON.parse(text);
+    if (typeof config === "object" && config !== null && !Array.isArray(config)) return config;
+  } catch {} // said below
+  throw new HostError("docker's config.json is not JSON");
+};
+
+const keysOf = (domain: string): string[] => (domain === "docker.io" ? DOCKER_KEYS : [domain]);
+
+const isKeyOf = (names: readonly string[], key: string): boolean =>
+  names.includes(key) || names.includes(hostOf(key));
+
+/**
+ * The file's text with a login, or with the note that a helper keeps it, as docker writes them; `undefined` takes what
+ * it has of the registry away. Whatever else is in it stays. Throws {@link HostError} for a file that makes no sense.
+ */
+export const withLogin = (
+  text: string | undefined,
+  domain: string,
+  login: { readonly user: string; readonly password: string } | "by a helper" | undefined,
+): string => {
+  const config = text === undefined ? {} : parseConfig(text);
+  const names = keysOf(domain);
+  const others = Object.entries(config.auths ?? {}).filter(([key]) => !isKeyOf(names, key));
+  const auths = Object.fromEntries(others);
+  if (login === "by a helper") auths[names[0]!] = {};
+  else if (login)
+    auths[names[0]!] = { auth: Buffer.from(`${login.user}:${login.password}`).toString("base64") };
+  return `${JSON.stringify({ ...config, auths }, null, "\t")}\n`;
+};
+
 /** What `~/.docker/config.json` has for a registry. Throws {@link HostError} for a file that makes no sense. */
 export const credentialsFor = (text: string | undefined, domain: string): Known => {
   if (text === undefined) return {};
-  let config: Record<string, any>;
-  try {
-    config = JSON.parse(text);
-  } catch {
-    throw new HostError("docker's config.json is not JSON");
-  }
-  const names = domain === "docker.io" ? DOCKER_KEYS : [domain];
-  const matches = (key: string): boolean => names.includes(key) || names.includes(hostOf(key));
+  const config = parseConfig(text);
+  const names = keysOf(domain);
+  const matches = (key: string): boolean => isKeyOf(names, key);
   const auths: Record<string, any> = config?.auths ?? {};
   // The exact name wins over one that only names the same host.
   const key = names.find((name) => Object.hasOwn(auths, name)) ?? Object.keys(auths).find(matches);

@@ -203,7 +203,8 @@ export const usable = (root: string, image: Image): Usable => {
     if (syscall("faccessat", AT_FDCWD, address(name), 0) < 0)
       throw new HostError(`${shown(image.name)}: the layer ${layer} is gone`, "nsk pull gets it again");
   }
-  const isMuch = layers.join(":").length > MOST_LETTERS;
+  // Overlayfs wants a backslash before some letters.
+  const isMuch = layers.join(":").replace(/[\\:,]/g, "..").length > MOST_LETTERS;
   return {
     layers: isMuch ? diffIds.map((diffId) => shortLayerPath(root, diffId)) : layers,
     run: image.config.run,

@@ -4,7 +4,7 @@
 import { HostError } from "../abi/errors.ts";
 import { O } from "../abi/flags.ts";
 import type { Host } from "../host/host.ts";
-import { isInUserNamespace } from "../host/kernel.ts";
+import { hasOneId, isRootOfAll } from "../host/kernel.ts";
 import { address, close, open, syscall } from "../sys/linux.ts";
 import { compressionOf } from "./decompress.ts";
 import { digestOf } from "./digest.ts";
@@ -57,9 +57,9 @@ export interface Imported {
 
 /** What root may, or root of a user namespace, or a plain user. */
 export const powersOf = (host: Host): Powers =>
-  host.euid === 0 && !isInUserNamespace(host)
+  isRootOfAll(host)
     ? { owners: true, devices: true, overlay: "trusted" }
-    : { owners: host.euid === 0, devices: false, overlay: "user" };
+    : { owners: host.euid === 0 && !hasOneId(host), devices: false, overlay: "user" };
 
 /** A file in large pieces, for somebody who is done with one before he asks for the next. */
 export async function* readPieces(path: string, offset = 0, length = Infinity): AsyncGenerator<Uint8Array> {

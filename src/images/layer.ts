@@ -151,6 +151,8 @@ export const unpackLayer = async (
     },
     limits,
   );
+  // nsk starts with a policy for commands that live for milliseconds; the same few functions run for each entry here.
+  Bun.unsafe.setJITPolicy(1);
   enterUmask();
   try {
     for await (const chunk of decompress(archive)) {

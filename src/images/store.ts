@@ -222,7 +222,12 @@ export const withBlobLock = async <T>(store: Store, digest: string, work: () => 
   for (;;) {
     const lock = check(`open ${path}`, open(path, O.O_RDWR | O.O_CREAT | O.O_CLOEXEC, 0o600));
     try {
-      while (syscall("flock", lock, LOCK.LOCK_EX | LOCK.LOCK_NB) !== 0) await Bun.sleep(PAUSE);
+      for (;;) {
+        const result = syscall("flock", lock, LOCK.LOCK_EX | LOCK.LOCK_NB);
+        if (result === 0) break;
+        if (result !== -errno("EAGAIN") && result !== -errno("EINTR")) check(`lock ${path}`, result);
+        await Bun.sleep(PAUSE);
+      }
       // Whoever had it before has taken the file away, and somebody else may hold a new one.
       const found = statAt(lock, cString(""), AT.AT_EMPTY_PATH);
       if (typeof found === "number" || found.links === 0) continue;
@@ -253,7 +258,7 @@ const shortName = (hex: string): string => Buffer.from(hex.slice(0, 32), "hex").
 
 /**
  * A path of a layer that 127 of fit on the page that mount(2) takes, once they are written without their directory:
- * `l/NAME`, a symbolic link, made where it is missing.
+ * `l/NAME`, a symbolic link. It is made with the layer; where a kill or an older nsk left none, now.
  */
 export const shortLayerPath = (root: string, diffId: string): string => {
   const { hex } = parseDigest(diffId)!;
@@ -301,6 +306,7 @@ export const putLayer = async <T extends { readonly diffId: string; readonly siz
     const result = rename(made, to);
     // Somebody else was faster with the same layer.
     if (result !== -errno("EEXIST") && result !== -errno("ENOTEMPTY")) check(`make ${to}`, result);
+    shortLayerPath(store.root, unpacked.diffId);
     return unpacked;
   } finally {
     discard(made);

@@ -64,12 +64,27 @@ export interface Tree {
 /** So many directories stay open: entries of an archive lie beside one another. */
 const MOST_OPEN = 64;
 
+/** A directory that something is made in. */
+interface OpenDirectory {
+  readonly fd: number;
+  /** Its time when it was opened, which what is made in it changes: of one that had been closed, the archive's. */
+  readonly mtime: Status["mtime"];
+  /** What its own entry says, which it gets when it is closed. */
+  attributes?: Attributes;
+}
+
 const parentOf = (path: string): string => path.slice(0, Math.max(path.lastIndexOf("/"), 0));
 const nameOf = (path: string): Uint8Array => cString(path.slice(path.lastIndexOf("/") + 1));
 
 const fail = (what: string, path: string, result: number, hint?: string): never => {
   throw new StepError(`${what} ${path || "."}`, -result, hint);
 };
+
+/** Only in a user namespace are there ids that nobody can be. */
+const ownerHint = (result: number, { uid, gid }: Attributes): string | undefined =>
+  result === -errno("EINVAL")
+    ? `${uid}:${gid} is beyond the ids of this user namespace: it takes larger ranges`
+    : undefined;
 
 const how = new BigUint64Array(3); // struct open_how { __u64 flags, mode, resolve; }
 let hasOpenat2 = true;
@@ -112,18 +127,26 @@ export const walk = (root: number, path: string, flags: number): number => {
 const stat = new Uint8Array(256);
 const statView = new DataView(stat.buffer);
 
-/** `st_mode`, `st_nlink` and `st_rdev` of a name, links not followed; of `fd` itself for an empty one and AT_EMPTY_PATH. @see stat(2) */
+interface Status {
+  readonly mode: number;
+  readonly links: number;
+  readonly device: bigint;
+  readonly mtime: readonly [seconds: bigint, nanoseconds: bigint];
+}
+
+/** What stat says of a name, links not followed; of `fd` itself for an empty one and AT_EMPTY_PATH. @see stat(2) */
 export const statAt = (
   fd: number,
   name: Uint8Array,
   flags: number = AT.AT_SYMLINK_NOFOLLOW,
-): { mode: number; links: number; device: bigint } | number => {
+): Status | number => {
   const result = syscall("newfstatat", fd, address(name), address(stat), flags);
   if (result < 0) return result;
   return {
     mode: statView.getUint32(arch === "x64" ? 24 : 16, true),
     links: statView.getUint32(arch === "x64" ? 16 : 20, true),
     device: statView.getBigUint64(arch === "x64" ? 40 : 32, true),
+    mtime: [statView.getBigInt64(88, true), statView.getBigInt64(96, true)],
   };
 };
 
@@ -157,14 +180,31 @@ const mayBeRefused = [errno("EOPNOTSUPP"), errno("EPERM"), errno("EINVAL"), errn
 
 /** Writes into the open directory `root`, which stays the caller's. The umask of this process must be 0. */
 export const openTree = (root: number, powers: Powers): Tree => {
-  const open = new Map<string, number>();
-  const directories = new Map<string, Attributes>();
+  const open = new Map<string, OpenDirectory>();
+  /** Directories that get what their entries say in the very end: until then it would change what is made in them. */
+  const late = new Map<string, Attributes>();
   const times = new BigInt64Array(4); // struct timespec[2]
   const [own, ownGroup] = [syscall("geteuid"), syscall("getegid")];
   let leftOut = 0;
 
+  /** To be called before an entry is begun, never within: descriptors of open directories are at hand there. */
+  const trim = (): void => {
+    if (open.size >= MOST_OPEN) closeAll();
+  };
+
+  /** Closes all directories. Thus what an archive takes of memory does not grow with it. */
+  const closeAll = (): void => {
+    // One directory may be open by two paths, of which a link is one: then its entry counts, else the first time read.
+    for (const { fd, mtime } of [...open.values()].reverse()) {
+      [times[0], times[1]] = [times[2], times[3]] = mtime as [bigint, bigint];
+      syscall("utimensat", fd, 0, address(times), 0);
+    }
+    for (const [path, { fd, attributes }] of open) if (attributes) dress(fd, path, attributes, false);
+    forget();
+  };
+
   const forget = (): void => {
-    for (const fd of open.values()) close(fd);
+    for (const { fd } of open.values()) close(fd);
     open.clear();
   };
 
@@ -172,23 +212,32 @@ export const openTree = (root: number, powers: Powers): Tree => {
   const enter = (path: string, make = true): number => {
     if (path === "") return root;
     const known = open.get(path);
-    if (known !== undefined) return known;
-    let fd = openInRoot(root, path, O.O_PATH | O_DIRECTORY);
+    if (known !== undefined) return known.fd;
+    let fd = openInRoot(root, path, O.O_RDONLY | O_DIRECTORY);
     if (fd === -ENOENT && make) {
       const above = enter(parentOf(path));
       const name = nameOf(path);
       const made = syscall("mkdirat", above, address(name), 0o755);
       if (made < 0 && made !== -EEXIST) fail("make", path, made);
-      fd = openInRoot(root, path, O.O_PATH | O_DIRECTORY);
+      fd = openInRoot(root, path, O.O_RDONLY | O_DIRECTORY);
     }
     if (fd < 0) fail("open", path, fd);
-    if (open.size >= MOST_OPEN) forget();
-    open.set(path, fd);
+    const found = statAt(fd, cString(""), AT.AT_EMPTY_PATH);
+    if (typeof found === "number") return fail("look at", path, found);
+    open.set(path, { fd, mtime: found.mtime });
     return fd;
   };
 
+  /**
+   * Whether attributes of a directory must wait for the end: its group would become that of what is made in it, a default
+   * ACL likewise, and its user could not come in again.
+   */
+  const isLate = ({ mode, xattrs }: Attributes): boolean =>
+    (mode & 0o2000) !== 0 || xattrs.length > 0 || (mode & 0o700) !== 0o700;
+
   /** Makes a name, in the place of whatever is there. */
   const make = (what: string, path: string, call: (fd: number, name: Uint8Array) => number): number => {
+    trim();
     const fd = enter(parentOf(path));
     const name = nameOf(path);
     let result = call(fd, name);
@@ -208,9 +257,8 @@ export const openTree = (root: number, powers: Powers): Tree => {
     if (removed < 0) fail("replace", path, removed);
     const type = found.mode & S.S_IFMT;
     if (type !== S.S_IFDIR && type !== S.S_IFLNK) return;
-    forget(); // paths below may lead elsewhere from now on
-    for (const key of directories.keys())
-      if (key === path || key.startsWith(`${path}/`)) directories.delete(key);
+    closeAll(); // paths below may lead elsewhere from now on
+    for (const key of late.keys()) if (key === path || key.startsWith(`${path}/`)) late.delete(key);
   };
 
   const isOwn = ({ uid, gid }: Attributes): boolean => !powers.owners || (uid === own && gid === ownGroup);
@@ -225,7 +273,7 @@ export const openTree = (root: number, powers: Powers): Tree => {
   const dress = (fd: number, path: string, it: Attributes, modeIsSet: boolean): void => {
     if (!isOwn(it)) {
       const result = syscall("fchown", fd, it.uid, it.gid);
-      if (result < 0) fail("change the owner of", path, result);
+      if (result < 0) fail("change the owner of", path, result, ownerHint(result, it));
     }
     if (!modeIsSet || !isOwn(it)) {
       const result = syscall("fchmod", fd, it.mode);
@@ -247,7 +295,7 @@ export const openTree = (root: number, powers: Powers): Tree => {
     const name = nameOf(path);
     if (!isOwn(it)) {
       const result = syscall("fchownat", fd, address(name), it.uid, it.gid, AT.AT_SYMLINK_NOFOLLOW);
-      if (result < 0) fail("change the owner of", path, result);
+      if (result < 0) fail("change the owner of", path, result, ownerHint(result, it));
     }
     if (it.xattrs.length) {
       // The descriptor's magic link leads to the open directory itself, and the last name is not followed.
@@ -282,6 +330,7 @@ export const openTree = (root: number, powers: Powers): Tree => {
 
   return {
     directory: (path, attributes) => {
+      trim();
       if (path !== "") {
         const fd = enter(parentOf(path));
         const name = nameOf(path);
@@ -296,11 +345,16 @@ export const openTree = (root: number, powers: Powers): Tree => {
             if (result < 0) fail("make", path, result);
             // What lay below the whiteout stays hidden.
             if (isWhiteout(found)) opaque(path);
-            if ((found.mode & S.S_IFMT) === S.S_IFLNK) forget();
+            if ((found.mode & S.S_IFMT) === S.S_IFLNK) closeAll();
           }
         }
       }
-      directories.set(path, attributes);
+      if (path === "" || isLate(attributes)) late.set(path, attributes);
+      else {
+        enter(path);
+        open.get(path)!.attributes = attributes;
+        late.delete(path);
+      }
     },
     file: (path, attributes) =>
       make("make", path, (fd, name) =>
@@ -343,6 +397,7 @@ export const openTree = (root: number, powers: Powers): Tree => {
       dressName(path, attributes);
     },
     whiteout: (path) => {
+      trim();
       const fd = enter(parentOf(path));
       const name = nameOf(path);
       const result = syscall("mknodat", fd, address(name), S.S_IFCHR, 0);
@@ -352,15 +407,19 @@ export const openTree = (root: number, powers: Powers): Tree => {
         if (typeof found !== "number" && (found.mode & S.S_IFMT) === S.S_IFDIR) opaque(path);
       } else if (result < 0) fail("make", path, result, "a plain user makes whiteouts from Linux 5.8 on");
     },
-    opaque,
+    opaque: (path) => {
+      trim();
+      opaque(path);
+    },
     finish: () => {
+      closeAll();
       // Children before their parents: a directory that may not be searched is closed last.
-      for (const path of [...directories.keys()].sort().reverse()) {
+      for (const path of [...late.keys()].sort().reverse()) {
         const fd = openInRoot(root, path, O.O_RDONLY | O_DIRECTORY);
         // An earlier name of a directory that was replaced under another one.
         if (fd === -ENOENT || fd === -ENOTDIR) continue;
         if (fd < 0) fail("open", path, fd);
-        dress(fd, path, directories.get(path)!, false);
+        dress(fd, path, late.get(path)!, false);
         close(fd);
       }
     },

@@ -108,7 +108,7 @@ export const rangesAround = (kept: number, sort: Sort, host: Host): IdRange[] =>
 };
 
 /** Every id that the caller's own user namespace has, passed through. @see uid_map in user_namespaces(7) */
-const available = (sort: Sort, host: Host): IdRange[] => {
+export const available = (sort: Sort, host: Host): IdRange[] => {
   const file = sort === "user" ? "/proc/self/uid_map" : "/proc/self/gid_map";
   const ranges: IdRange[] = [];
   for (const line of (host.read(file) ?? "").split("\n")) {

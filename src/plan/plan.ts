@@ -108,6 +108,8 @@ export interface SuperviseStep {
   readonly terminal?: { readonly master: Slot; readonly input: boolean };
   /** What is printed goes there instead of to the caller, who does not wait. */
   readonly recorder?: Recorder;
+  /** This signal is not passed on, the child is ended by SIGKILL instead. */
+  readonly killOn?: number | undefined;
   /** Seconds after which the child was to be killed: the kernel's SIGALRM says that they are over. @see setitimer(2) */
   readonly timeout?: number | undefined;
   /** Open files that a line `ended STATUS KILLS SECONDS NANOSECONDS LOST` is appended to: see {@link parseEnd}. */

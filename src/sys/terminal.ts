@@ -1,5 +1,6 @@
 // The terminal of a program that shows something live: its size, its keys, and everything as it was afterwards.
 
+import { errno } from "../abi/errno.ts";
 import { TTY } from "../abi/flags.ts";
 import { address, syscall, writeAll } from "./linux.ts";
 
@@ -32,6 +33,46 @@ export const typed = (fd: number): Uint8Array | "end" => {
   const count = syscall("read", fd, address(keys), keys.length);
   return count > 0 ? keys.subarray(0, count) : "end";
 };
+
+/**
+ * A line that somebody types, shown as it is typed or not at all, after a prompt on standard error; undefined where the
+ * typing ends without one. Ctrl-C ends this process as it would, with the terminal as it was before.
+ */
+export const readLine = (fd: number, prompt: string, isShown: boolean): string | undefined => {
+  writeAll(2, prompt);
+  const release = takeKeys(fd);
+  const line: number[] = [];
+  const key = new Uint8Array(1);
+  try {
+    for (;;) {
+      const count = syscall("read", fd, address(key), 1);
+      if (count === -errno("EINTR")) continue;
+      const [code] = key as unknown as [number];
+      if (count <= 0 || (code === CTRL_D && line.length === 0)) return undefined;
+      if (code === CTRL_C) {
+        release();
+        writeAll(2, "\n");
+        process.kill(process.pid, "SIGINT");
+        return undefined;
+      }
+      if (code === NEWLINE || code === RETURN) return new TextDecoder().decode(Uint8Array.from(line));
+      if (code === BACKSPACE || code === DELETE) {
+        if (line.length === 0) continue;
+        // The bytes of one letter: those that go on begin with the bits 10.
+        while ((line.pop()! & 0xc0) === 0x80);
+        if (isShown) writeAll(2, "\b \b");
+      } else if (code >= SPACE) {
+        line.push(code);
+        if (isShown) writeAll(2, key);
+      }
+    }
+  } finally {
+    release();
+    writeAll(2, "\n");
+  }
+};
+
+const [CTRL_C, CTRL_D, BACKSPACE, NEWLINE, RETURN, SPACE, DELETE] = [3, 4, 8, 10, 13, 32, 127];
 
 /** A screen of its own without a cursor; the function goes back to what was there. @see console_codes(4) */
 export const takeScreen = (fd: number): (() => void) => {

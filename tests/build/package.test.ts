@@ -1,7 +1,7 @@
 // The npm package: packed by npm, put into a project of its own, looked at by tsc and run by Bun.
 
 import { afterAll, beforeAll, expect } from "bun:test";
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { testNeeding } from "../support/needs.ts";
@@ -48,6 +48,12 @@ beforeAll(() => {
   writeFileSync(join(consumer, "index.ts"), consumed);
 }, 120_000);
 afterAll(() => rmSync(consumer, { recursive: true }));
+
+packed("may be published", () =>
+  expect(
+    JSON.parse(readFileSync(join(consumer, "node_modules/nsk/package.json"), "utf8")),
+  ).not.toHaveProperty("private"),
+);
 
 packed("holds the API, its declarations and the program, and nothing else", () => {
   for (const path of ["index.js", "index.d.ts", "nsk.js", "main.js"])

@@ -168,7 +168,8 @@ describe("where devices are filtered", () => {
       "close",
       "close",
     ]);
-    const unfiltered = planLimits(v2(), "c1", { devices });
+    const inside = v2({ files: { "/proc/self/uid_map": "0 1000 1\n" } });
+    const unfiltered = planLimits(inside, "c1", { devices });
     expect(unfiltered).toMatchObject({ filtersDevices: false, groups: [], create: [] });
     const both = planLimits(v2({ files: initial }), "c1", { devices, pids: { limit: 5 } });
     expect(both.groups).toEqual(["/sys/fs/cgroup/nsk-c1"]);

@@ -131,9 +131,7 @@ test("nsk --help lists the commands by group", async () => {
      inspect         Print all that is known of containers, as JSON
      stats           Show what containers use, all that run unless some are named,
                      every second
-     oci             Containers from OCI bundles, as engines have a runtime make
-                     them: create, start, state, kill, delete, exec, run, list, ps,
-                     pause, resume, spec, features
+     oci             Make containers from OCI bundles, with runc's command line
 
     Images:
      pull            Get an image from a registry
@@ -144,6 +142,9 @@ test("nsk --help lists the commands by group", async () => {
      import          Make images of a file: what 'docker save' wrote, an OCI layout
                      (a directory or its tar), or the tar of a root file system;
                      plain, gzip or zstd
+     login           Log in to a registry (docker's own unless one is named)
+     logout          Forget the login of a registry (docker's own unless one is
+                     named)
 
     Scripts:
      script          Run a script in TypeScript

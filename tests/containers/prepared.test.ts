@@ -2,7 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { assemblePrepared } from "../../src/backends/launcher/prepared.ts";
 import { preparedLabel, superviseLabel } from "../../src/backends/launcher/prepared-labels.ts";
 import { parse } from "../../src/cli/getopt.ts";
-import { containerFromOptions, run } from "../../src/commands/run.ts";
+import { run } from "../../src/commands/run.ts";
+import { containerFromFlags, type RunFlags } from "../../src/run/container.ts";
 import { planContainer } from "../../src/containers/plan.ts";
 import { preparedCalls } from "../../src/containers/prepared.ts";
 import { liveHost } from "../../src/host/live.ts";
@@ -17,7 +18,13 @@ const labelsOf = (steps: readonly Step[]): string[] =>
 
 const labelsFor = async (words: readonly string[]): Promise<string[]> => {
   const { options, operands } = parse(run.definition.args, words, { name: "nsk run" });
-  const container = await containerFromOptions(options, operands, liveHost(), "0123456789ab", "nsk run");
+  const container = await containerFromFlags(
+    options as unknown as RunFlags,
+    operands,
+    liveHost(),
+    "0123456789ab",
+    "nsk run",
+  );
   return labelsOf(planContainer("nsk run", container, liveHost()).steps);
 };
 

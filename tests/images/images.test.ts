@@ -12,6 +12,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -19,6 +20,7 @@ import { join } from "node:path";
 import { until } from "../containers/containers.ts";
 import { needs, testNeeding } from "../support/needs.ts";
 import { nsk, type Ran, runCommand } from "../support/nsk.ts";
+import { debianRoot, NEEDS as DEBIAN_NEEDS } from "./debian-root.ts";
 import { gzipped, type Member, tarOf } from "./tar.ts";
 
 const asRoot = testNeeding("root", nsk);
@@ -209,6 +211,21 @@ describe("with a registry", () => {
     );
     expect(run("push", "none")).toMatchObject({ status: 1, stderr: "nsk push: no such image: none\n" });
   });
+  testNeeding(...NEEDED, ...DEBIAN_NEEDS)(
+    "a Debian root goes to a registry and comes back, and its programs run",
+    () => {
+      const debian = debianRoot();
+      if (!debian) return; // said there
+      const { run } = openStore();
+      output(run("import", debian, `${host}/debian/root:1`));
+      output(run("push", `${host}/debian/root:1`));
+      const other = openStore();
+      output(other.run("pull", `${host}/debian/root:1`));
+      const program = ["perl", "-e", 'printf "%o %s\\n", (stat "/bin/mount")[2], -e "/etc/login.defs"'];
+      expect(output(other.run("run", `${host}/debian/root:1`, ...program))).toBe("104755 1\n");
+    },
+    300_000,
+  );
   withRegistry("run --pull: never, always, and where it is missing", () => {
     const { run } = openStore();
     const name = `${host}/moving/app:1`;
@@ -390,10 +407,123 @@ describe("with a registry", () => {
   };
 });
 
-withRegistry("a registry with users: docker's config.json opens it", async () => {
+/** A registry that lets in `me` with the password `secret`. */
+const startGuarded = (): Promise<string> => {
   const users = join(scratch, "htpasswd");
   writeFileSync(users, `me:${Bun.password.hashSync("secret", { algorithm: "bcrypt", cost: 4 })}\n`);
-  const host = await startRegistry(`auth: {htpasswd: {realm: test, path: ${users}}}\n`);
+  return startRegistry(`auth: {htpasswd: {realm: test, path: ${users}}}\n`);
+};
+
+withRegistry("login and logout: what is right is kept where docker keeps it", async () => {
+  const host = await startGuarded();
+  const directory = join(scratch, "login/.docker");
+  mkdirSync(join(scratch, "login"));
+  const env = { DOCKER_CONFIG: directory, NSK_STORE: join(scratch, "login/store") };
+  const login = (password: string, ...words: string[]): Ran =>
+    runCommand(["sh", "-c", 'printf "%s\\n" "$0" | "$@"', password, nsk, "login", ...words], env);
+  const right = ["-u", "me", "--password-stdin", host];
+  expect(login("wrong", ...right)).toMatchObject({
+    status: 1,
+    stdout: "",
+    stderr: `nsk login: ${host}: access denied\nhint: user or password are not right\n`,
+  });
+  expect(existsSync(directory)).toBe(false);
+  const file = join(directory, "config.json");
+  expect(login("secret", ...right)).toEqual({
+    status: 0,
+    signal: undefined,
+    stdout: "Login Succeeded\n",
+    stderr: `nsk login: the password is in ${file}, unencrypted: a credsStore there would keep it\n`,
+  });
+  expect(statSync(file).mode & 0o777).toBe(0o600);
+  const auth = Buffer.from("me:secret").toString("base64");
+  expect(JSON.parse(readFileSync(file, "utf8"))).toEqual({ auths: { [host]: { auth } } });
+  // It is docker's own file: skopeo gets in by it, and nsk.
+  const saved = savedImage("x:1", { Cmd: ["/x"] }, tarOf({ name: "x", content: "x" }));
+  skopeo(
+    ...["--authfile", file, "--dest-tls-verify=false"],
+    ...[`docker-archive:${saved}`, `docker://${host}/x:1`],
+  );
+  expect(output(runCommand([nsk, "pull", `${host}/x:1`], env))).toBe(`${host}/x:1\n`);
+
+  writeFileSync(file, JSON.stringify({ detachKeys: "ctrl-q", auths: { other: { auth }, [host]: { auth } } }));
+  expect(output(runCommand([nsk, "logout", host], env))).toBe(`Removing login credentials for ${host}\n`);
+  expect(JSON.parse(readFileSync(file, "utf8"))).toEqual({
+    detachKeys: "ctrl-q",
+    auths: { other: { auth } },
+  });
+  expect(output(runCommand([nsk, "logout", host], env))).toBe(`Not logged in to ${host}\n`);
+
+  // A helper keeps it, and nothing of it is in the file.
+  const bin = join(scratch, "login/bin");
+  mkdirSync(bin);
+  writeFileSync(
+    join(bin, "docker-credential-keep"),
+    '#!/bin/sh\ncd "${0%/*}"\ncase $1 in store) cat >kept;; erase) rm kept;; get) cat kept 2>/dev/null || { echo credentials not found in native keychain; exit 1; };; esac\n',
+    { mode: 0o755 },
+  );
+  writeFileSync(file, JSON.stringify({ credsStore: "keep" }));
+  const PATH = `${bin}:${process.env.PATH}`;
+  expect(runCommand(["sh", "-c", `echo secret | ${nsk} login ${right.join(" ")}`], { ...env, PATH })).toEqual(
+    {
+      status: 0,
+      signal: undefined,
+      stdout: "Login Succeeded\n",
+      stderr: "",
+    },
+  );
+  expect(JSON.parse(readFileSync(file, "utf8"))).toEqual({ credsStore: "keep", auths: { [host]: {} } });
+  expect(JSON.parse(readFileSync(join(bin, "kept"), "utf8"))).toEqual({
+    ServerURL: host,
+    Username: "me",
+    Secret: "secret",
+  });
+  expect(output(runCommand([nsk, "pull", `${host}/x:1`], { ...env, PATH }))).toBe(`${host}/x:1\n`);
+  expect(output(runCommand([nsk, "logout", host], { ...env, PATH }))).toContain("Removing");
+  expect(existsSync(join(bin, "kept"))).toBe(false);
+
+  // What cannot be asked for is said; a file that makes no sense is left as it is.
+  expect(runCommand([nsk, "login", host], env).stderr).toStartWith(
+    "nsk login: standard input is no terminal, and there is nobody to ask\nhint: ",
+  );
+  expect(runCommand([nsk, "login", "-u", "x", "-p", "y", "foo"], env).stderr).toStartWith(
+    "nsk login: 'foo' is no registry\n",
+  );
+  writeFileSync(file, "{");
+  expect(login("secret", ...right).stderr).toBe("nsk login: docker's config.json is not JSON\n");
+  expect(readFileSync(file, "utf8")).toBe("{");
+});
+
+withRegistry("login asks on a terminal, and the password is not shown", async () => {
+  const host = await startGuarded();
+  const directory = join(scratch, "asked");
+  let shown = "";
+  const child = Bun.spawn([nsk, "login", host], {
+    env: { ...process.env, DOCKER_CONFIG: directory },
+    terminal: { data: (_, bytes) => void (shown += new TextDecoder().decode(bytes)) },
+  });
+  await until("it asks", () => shown.includes("Username: "));
+  child.terminal!.write("mx\x7fe\r");
+  await until("it asks on", () => shown.includes("Password: "));
+  child.terminal!.write("secret\r");
+  expect(await child.exited).toBe(0);
+  expect(shown).toContain("Login Succeeded");
+  expect(shown).not.toContain("secret");
+  expect(readFileSync(join(directory, "config.json"), "utf8")).toContain('"auth"');
+
+  shown = "";
+  const stopped = Bun.spawn([nsk, "login", "-u", "me", host], {
+    env: { ...process.env, DOCKER_CONFIG: directory },
+    terminal: { data: (_, bytes) => void (shown += new TextDecoder().decode(bytes)) },
+  });
+  await until("it asks", () => shown.includes("Password: "));
+  stopped.terminal!.write("\x03");
+  await stopped.exited;
+  expect(stopped.signalCode).toBe("SIGINT");
+});
+
+withRegistry("a registry with users: docker's config.json opens it", async () => {
+  const host = await startGuarded();
   const saved = savedImage("x:1", { Cmd: ["/x"] }, tarOf({ name: "x", content: "x" }));
   skopeo(
     "--dest-tls-verify=false",
@@ -443,7 +573,7 @@ withRegistry("a registry with users: docker's config.json opens it", async () =>
   expect(store.run("push", "x:1", `${host}/new:1`)).toMatchObject({
     status: 1,
     stdout: "",
-    stderr: `nsk push: ${host}/new:1: access denied\nhint: to push wants a login: nsk reads those of ~/.docker/config.json\n`,
+    stderr: `nsk push: ${host}/new:1: access denied\nhint: to push wants a login: nsk login ${host}\n`,
   });
   const mine = openStore({ DOCKER_CONFIG: configDirectory({ auths: { [host]: { auth } } }) });
   output(mine.run("import", saved));
@@ -542,6 +672,15 @@ describe("imported images", () => {
       expect(run("rmi", "-f", "busy:1").stderr).toBe("nsk rmi: busy:1: a running container uses the image\n"),
     );
     await until("the container is gone", () => run("rmi", "busy:1").status === 0);
+  });
+  withBusybox("a device that an image brings is one that the container may not open", () => {
+    const { run } = openStore();
+    const members = [...busyboxMembers(), { name: "kmsg", type: "3", device: [1, 11] as const, mode: 0o666 }];
+    output(run("import", savedImage("devices:1", {}, tarOf(...members))));
+    expect(output(run("run", "devices:1", "stat", "-c", "%F", "/kmsg"))).toBe("character special file\n");
+    const opened = run("run", "devices:1", "sh", "-c", "exec 3</kmsg && echo opened");
+    expect([opened.status === 0, opened.stdout]).toEqual([false, ""]);
+    expect(opened.stderr).toMatch(/Operation not permitted|Permission denied/);
   });
   withBusybox("what is written inside is gone afterwards", () => {
     const { run } = openStore();
@@ -678,7 +817,9 @@ describe("imported images", () => {
       status: 0,
       signal: undefined,
       stdout: "docker.io/library/mine:latest\n",
-      stderr: "nsk import: 1 device nodes left out: only root can make them\n",
+      stderr:
+        "nsk import: 1 device nodes left out: only root can make them\n" +
+        "nsk import: 1 files of other users are root's, as there are no ids for these: see nsk doctor, subid\n",
     });
     const layers = join(home, ".local/share/nsk/layers");
     const [layer] = readdirSync(layers);

@@ -3,11 +3,11 @@
 import { describe, expect, test } from "bun:test";
 import { columns, humanAge, humanSize } from "../../src/commands/human.ts";
 import { progressLine } from "../../src/commands/progress.ts";
-import { isImageOperand } from "../../src/commands/run-image.ts";
+import { isImageOperand } from "../../src/run/image.ts";
 import { fixtureHost } from "../../src/host/fixture.ts";
 import { parseChallenges } from "../../src/images/challenge.ts";
 import { parseChanges } from "../../src/images/changes.ts";
-import { credentialsFor, parseHelperAnswer } from "../../src/images/credentials.ts";
+import { credentialsFor, parseHelperAnswer, withLogin } from "../../src/images/credentials.ts";
 import { parseDigest } from "../../src/images/digest.ts";
 import { parseImageConfig, parseManifest } from "../../src/images/manifest.ts";
 import { parsePax, parseTime, regionsOf } from "../../src/images/pax.ts";
@@ -212,6 +212,25 @@ describe("docker's config.json", () => {
     expect(() => credentialsFor('{"credsStore":"../../tmp/x"}', "x")).toThrow("no helper's name");
     for (const answer of ["", "null", "[]", '{"Username":"x"}'])
       expect(() => parseHelperAnswer("x", answer)).toThrow("no user and secret");
+  });
+  test("a login takes the place of all that the file has of a registry", () => {
+    const login = { user: "u", password: "p" };
+    const old = {
+      auths: { "docker.io": { auth }, "https://index.docker.io/v1/": {}, "x.y": { auth } },
+      experimental: "on",
+    };
+    const [text, now] = [JSON.stringify(old), { auth: Buffer.from("u:p").toString("base64") }];
+    expect(JSON.parse(withLogin(text, "docker.io", login))).toEqual({
+      ...old,
+      auths: { "x.y": { auth }, "https://index.docker.io/v1/": now },
+    });
+    expect(JSON.parse(withLogin(text, "docker.io", undefined))).toEqual({
+      ...old,
+      auths: { "x.y": { auth } },
+    });
+    expect(JSON.parse(withLogin(undefined, "x.y", "by a helper"))).toEqual({ auths: { "x.y": {} } });
+    for (const none of ["[]", "null", "{"])
+      expect(() => withLogin(none, "x", login)).toThrow("config.json is not JSON");
   });
   test("a helper's answer may be a token", () => {
     expect(parseHelperAnswer("x", '{"Username":"<token>","Secret":"s"}')).toEqual({ identityToken: "s" });

@@ -36,6 +36,8 @@ const LOOK = `id; hostname; umask; pwd; env | sort
 /** Differences that are meant, the same on both sides afterwards. */
 const levelled = ({ stdout, status }: Ran): string =>
   `${stdout}${status}`
+    // The numbers of groups of mounts are the kernel's.
+    .replace(/(shared|master):\d+/g, "$1")
     // An empty read-only directory: nsk says how large it may be.
     .replace(/tmpfs ro(?:,size=0k,mode=755)?(?:,inode64)?$/gm, "tmpfs ro")
     // The times of nodes.
@@ -99,6 +101,17 @@ describe("beside runc a program sees the same with", () => {
         );
       },
     ],
+    ...["slave", "private", "rprivate"].map(
+      (how) =>
+        [
+          `mounts that are passed on (${how})`,
+          (config: any) => {
+            config.linux.rootfsPropagation = how;
+            const options = ["rbind", "rshared"];
+            config.mounts.push({ destination: "/v1", type: "bind", source: directory, options });
+          },
+        ] as const,
+    ),
     [
       "the host's network, processes and names",
       (config) => {
@@ -243,6 +256,23 @@ describe("a program is in", () => {
     );
     expect(ran).toMatchObject({ status: 0, stdout: "0:0\n", stderr: "" });
     expect(runCommand(["stat", "-c", "%u:%g", join(directory, "new")]).stdout).toBe("1000:1000\n");
+  });
+
+  live("mounts that others see, when it is to be so", () => {
+    const shared = (how: string): string[] =>
+      runBundle(
+        newBundle(
+          "grep -E '^([^ ]+ ){4}(/|/dev) ' /proc/self/mountinfo",
+          (config) => (config.linux.rootfsPropagation = how),
+        ),
+      )
+        .stdout.trim()
+        .split("\n")
+        .map((line) => /shared|master|unbindable/.exec(line)?.[0] ?? "private");
+    expect(shared("shared")).toEqual(["shared", "private"]);
+    expect(shared("rshared")).toEqual(["shared", "shared"]);
+    expect(shared("unbindable")).toEqual(["unbindable", "private"]);
+    expect(readFileSync("/proc/self/mountinfo", "utf8")).not.toContain("/nsk-oci-");
   });
 
   live("a tmpfs over what the image has there (tmpcopyup)", () => {

@@ -333,6 +333,24 @@ describe("whatever is killed", () => {
     },
   );
 
+  live("at any moment, what is left can be deleted", async () => {
+    const bundle = newBundle("sleep 60");
+    const left: string[] = [];
+    for (let milliseconds = 4; milliseconds < 100; milliseconds += 8) {
+      const id = newId();
+      left.push(id);
+      const running = Bun.spawn([nsk, "oci", "--root", states, "run", "-b", bundle.directory, id], {
+        stdout: "ignore",
+        stderr: "ignore",
+      });
+      await Bun.sleep(milliseconds);
+      running.kill(9);
+      await running.exited;
+    }
+    for (const id of left) expect(oci("delete", "--force", id)).toMatchObject({ status: 0, stderr: "" });
+    expect(left.flatMap(remainsOf)).toEqual([]);
+  });
+
   live("a process that has the number of a container's is not taken for it", () => {
     const id = newId();
     expect(leave("run", "-d", "-b", newBundle("sleep 60").directory, id).status).toBe(0);

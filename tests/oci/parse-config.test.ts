@@ -82,7 +82,7 @@ describe("is read", () => {
       (it) => it.linux.namespaces,
       [{ type: "time" }, { type: "mount" }, { type: "network", path: "/run/netns/x" }, { type: "uts" }],
     ],
-    ["linux.rootfsPropagation", "rslave", (it) => it.linux.rootfsPropagation, "slave"],
+    ["linux.rootfsPropagation", "rslave", (it) => it.linux.rootfsPropagation, "rslave"],
     ["linux.cgroupsPath", "/a/b", (it) => it.linux.cgroupsPath, "/a/b"],
     [
       "linux.sysctl",

@@ -75,6 +75,8 @@ describe("a script", () => {
     const ran = runFiles({ "main.ts": 'process.exitCode = 3;\nsetTimeout(() => console.log("later"), 50);' });
     expect(ran).toMatchObject({ status: 3, stdout: "later\n", stderr: "" });
     expect(runFiles({ "main.ts": "process.exit(4)" })).toMatchObject({ status: 4, stderr: "" });
+    for (const ending of ["process.exit(0)", "await Bun.sleep(1); process.exit()"])
+      expect(runFiles({ "main.ts": ending })).toMatchObject({ status: 0, stderr: "" });
   });
   built("may be a CommonJS module", () => {
     const ran = runFiles({

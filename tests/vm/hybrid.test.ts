@@ -2,11 +2,11 @@
 
 import { inGuest } from "./in-guest.ts";
 import { limits, SECOND } from "./limits.ts";
-import { tutorial } from "./tutorial.ts";
+import { measured } from "./tutorial.ts";
 import { delegation } from "./users.ts";
 
 inGuest("hybrid", { cgroups: "hybrid", cpus: 2, prepare: `echo 0 >${SECOND}` }, (it) => {
-  tutorial(it, "hybrid");
+  measured(it, "v1");
   limits(it, "hybrid");
   delegation(it, "hybrid");
 });

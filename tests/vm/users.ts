@@ -45,7 +45,7 @@ export const users = (it: GuestTest): void => {
     );
     it(
       `${user}: run needs no root: a container over this machine's own, and nothing is left`,
-      "nsk run -- sh -c 'id -u; echo $$; echo x >/x && cat /x; ls /sys/class/net' && ls /tmp/nsk-* | grep -E '^[0-9a-f]{12}$' || echo none",
+      `nsk run -- sh -c 'id -u; echo $$; echo x >/x && cat /x; ls /sys/class/net' && ls /tmp/nsk-${uid} | grep -E '^[0-9a-f]{12}$' || echo none`,
       printed("0\n1\nx\nlo\nnone\n"),
       as,
     );

@@ -3,11 +3,12 @@
 import { inGuest } from "./in-guest.ts";
 import { limits, SECOND } from "./limits.ts";
 import { scripts } from "./scripts.ts";
-import { tutorial } from "./tutorial.ts";
+import { DOCUMENT_FILES, measured, tutorial } from "./tutorial.ts";
 import { delegation } from "./users.ts";
 
-inGuest("v1", { cgroups: "v1", cpus: 2, prepare: `echo 0 >${SECOND}` }, (it) => {
+inGuest("v1", { cgroups: "v1", cpus: 2, prepare: `echo 0 >${SECOND}`, files: DOCUMENT_FILES }, (it) => {
   tutorial(it, "v1");
+  measured(it, "v1");
   limits(it, "v1");
   scripts(it);
   delegation(it, "v1");

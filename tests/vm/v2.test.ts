@@ -3,11 +3,12 @@
 import { inGuest } from "./in-guest.ts";
 import { limits, SECOND } from "./limits.ts";
 import { scripts } from "./scripts.ts";
-import { tutorial } from "./tutorial.ts";
+import { DOCUMENT_FILES, measured, tutorial } from "./tutorial.ts";
 import { delegation, users } from "./users.ts";
 
-inGuest("v2", { cgroups: "v2", cpus: 2, prepare: `echo 0 >${SECOND}` }, (it) => {
+inGuest("v2", { cgroups: "v2", cpus: 2, prepare: `echo 0 >${SECOND}`, files: DOCUMENT_FILES }, (it) => {
   tutorial(it, "v2");
+  measured(it, "v2");
   limits(it, "v2");
   scripts(it);
   users(it);

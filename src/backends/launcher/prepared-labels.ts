@@ -13,5 +13,6 @@ export const superviseLabel = ({
   terminal,
   recorder,
   timeout,
-}: Pick<SuperviseStep, "pid" | "signals" | "terminal" | "recorder" | "timeout">): string =>
-  `supervise${recorder ? " in the background" : ""}${timeout === undefined ? "" : " for a while"} ${pid.slot} ${signals.slot} ${terminal ? `${terminal.master.slot} ${terminal.input ? "in" : "out"}` : "alone"}`;
+  killOn,
+}: Pick<SuperviseStep, "pid" | "signals" | "terminal" | "recorder" | "timeout" | "killOn">): string =>
+  `supervise${killOn === undefined ? "" : " for a script"}${recorder ? " in the background" : ""}${timeout === undefined ? "" : " for a while"} ${pid.slot} ${signals.slot} ${terminal ? `${terminal.master.slot} ${terminal.input ? "in" : "out"}` : "alone"}`;

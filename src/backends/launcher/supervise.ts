@@ -21,7 +21,7 @@ const PATIENCE = 3;
 /** Goes on behind the loop when the container has ended, with how in `wait status`. See {@link SuperviseStep}. */
 export const superviseLoop = (
   lowering: Lowering,
-  step: Pick<SuperviseStep, "pid" | "signals" | "terminal" | "recorder" | "timeout">,
+  step: Pick<SuperviseStep, "pid" | "signals" | "terminal" | "recorder" | "timeout" | "killOn">,
 ): void => {
   const { b, plan } = lowering;
   const pid = slotVariable(lowering, step.pid.slot);
@@ -89,6 +89,7 @@ export const superviseLoop = (
     b.jump(ended);
   });
   if (guest) on([ATTACH], () => guest.come(info));
+  if (step.killOn !== undefined) on([step.killOn], kill);
   // A blocked signal arrives although it is ignored: nohup's SIGHUP, the SIGINT of a script's background job.
   b.syscall("rt_sigaction", [signal, 0, action, 8], ignored);
   b.load(handler, action, 8);

@@ -20,18 +20,18 @@ export const execDetached = async (
   const started = launch(plan, request.bundle.preserved);
   const { channel } = started;
   try {
+    if (request.bundle.config.process.terminal) {
+      const number = readWord(channel) ?? (await started.fail());
+      const master = takeDescriptor(started.pid, Number(number));
+      if (socket !== undefined) sendDescriptor(socket, master, "/dev/ptmx");
+      close(master);
+      tell(channel);
+    }
     const pid = Number(readWord(channel) ?? (await started.fail()));
     await started.exited;
     // Written before the program runs: who reads it may wait for nothing else.
     if (options.pidFile !== undefined) replaceFile(options.pidFile, String(pid), 0o644);
     tell(channel);
-    if (request.bundle.config.process.terminal) {
-      const number = readWord(channel) ?? (await started.fail());
-      const master = takeDescriptor(pid, Number(number));
-      if (socket !== undefined) sendDescriptor(socket, master, "/dev/ptmx");
-      close(master);
-      tell(channel);
-    }
     if (!readByte(channel)) await started.fail();
     return pid;
   } finally {

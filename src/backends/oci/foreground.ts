@@ -5,9 +5,10 @@ import { FD, PR } from "../../abi/flags.ts";
 import { planForeground, planGuardian } from "../../containers/oci/foreground.ts";
 import type { State } from "../../containers/oci/state.ts";
 import type { Host } from "../../host/host.ts";
-import { address, syscall } from "../../sys/linux.ts";
+import { address, close, syscall } from "../../sys/linux.ts";
 import { execute } from "../execute.ts";
-import { spawn } from "../spawn.ts";
+import { type Spawned, spawn } from "../spawn.ts";
+import { moved } from "./launch.ts";
 
 /** Whether orphans become this process's children: the container's first process is one. @see PR_SET_CHILD_SUBREAPER(2const) */
 export const setSubreaper = (isOne: boolean): void => {
@@ -24,8 +25,7 @@ export const waitInForeground = (
   host: Host,
 ): never => {
   const { pid } = state.first!;
-  const guardian =
-    cleanup && spawn(planGuardian(name, pid, [program(host), ...script(), ...cleanup]), { stdin: "ignore" });
+  const guardian = cleanup && startGuardian(name, pid, [program(host), ...script(), ...cleanup]);
   const pair = new Int32Array(2);
   const made = syscall("pipe2", address(pair), 0);
   if (made < 0) throw new StepError("pipe", -made);
@@ -33,6 +33,17 @@ export const waitInForeground = (
   syscall("write", pair[1]!, address(word), 8);
   if (master !== undefined) syscall("fcntl", master, FD.F_SETFD, 0);
   return execute(planForeground(name, pair[0]!, master, guardian?.pid), host.arch);
+};
+
+/** The container's first process is a child that nobody has waited for yet, so its number is its own. */
+const startGuardian = (name: string, pid: number, argv: readonly [string, ...string[]]): Spawned => {
+  const process = syscall("pidfd_open", pid, 0);
+  if (process < 0) throw new StepError(`find process ${pid}`, -process);
+  const descriptor = moved(process, `find process ${pid}`);
+  const guardian = spawn(planGuardian(name, argv), { stdin: "ignore", descriptors: [descriptor] });
+  close(process);
+  close(descriptor);
+  return guardian;
 };
 
 const program = (host: Host): string => {

@@ -11,6 +11,8 @@ import { spawn } from "../spawn.ts";
 export interface Started {
   /** The socket to the container's first process. */
   readonly channel: number;
+  /** The launcher's process id. */
+  readonly pid: number;
   /** The launcher's end. */
   readonly exited: Promise<unknown>;
   /** Throws what the container's processes have said before they ended. */
@@ -21,7 +23,8 @@ export interface Started {
 /** Descriptors of ours are above those that are handed over under other numbers. */
 const ABOVE = 300;
 
-const moved = (fd: number, title: string): number => {
+/** A copy of a descriptor with a number that no handed-over one will have. */
+export const moved = (fd: number, title: string): number => {
   if (fd < 0) throw new StepError(title, -fd);
   const result = syscall("fcntl", fd, FD.F_DUPFD_CLOEXEC, ABOVE);
   if (result < 0) throw new StepError(title, -result);
@@ -50,6 +53,7 @@ export const launch = (plan: Plan, count: number): Started => {
   }
   return {
     channel,
+    pid: launcher.pid,
     exited: launcher.exited,
     fail: async () => {
       await launcher.exited;

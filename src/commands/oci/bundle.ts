@@ -10,7 +10,6 @@ import type { Bundle } from "../../containers/oci/container.ts";
 import { directoryOf } from "../../backends/oci/store.ts";
 import { parseConfig } from "../../containers/parse-config.ts";
 import { compileSeccomp } from "../../containers/seccomp/compile.ts";
-import { statePath } from "../../containers/state-path.ts";
 import type { Host } from "../../host/host.ts";
 import type { OptionTable, Values } from "../command.ts";
 
@@ -76,7 +75,7 @@ export const readBundle = async (
   if (!hasUsers) return { ...about, config };
   const { planUserNamespace, withoutPrivilege } = await import("../../containers/user-namespace.ts");
   const inside = withoutPrivilege(config, host);
-  return { ...about, config: inside, users: planUserNamespace(inside, statePath(host), host) };
+  return { ...about, config: inside, users: planUserNamespace(inside, about.directory, host) };
 };
 
 const absolute = (path: string): string => {

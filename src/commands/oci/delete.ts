@@ -11,7 +11,7 @@ import { idFrom, logged } from "./global.ts";
 
 export const deleteCommand = command({
   definition: {
-    meta: { name: "delete", description: "Remove a container that has stopped, or was never started." },
+    meta: { name: "oci delete", description: "Remove a container that has stopped, or was never started." },
     args: { force: { type: "boolean", alias: "f", description: "end it first when it runs" } },
   },
   usage: "[options] <container-id>",

@@ -3,15 +3,14 @@
 import { HostError, UsageError } from "../../abi/errors.ts";
 import { CAP } from "../../abi/flags.ts";
 import { execDetached } from "../../backends/oci/exec.ts";
-import { execute } from "../../backends/execute.ts";
 import { directoryOf, loadForExec, needState, statusOf } from "../../backends/oci/store.ts";
 import type { Config, Process } from "../../containers/config.ts";
 import type { Bundle } from "../../containers/oci/container.ts";
 import { planExec } from "../../containers/oci/exec.ts";
 import { parseJson } from "../../containers/json.ts";
 import { readProcess } from "../../containers/parse-config.ts";
-import { statePath } from "../../containers/state-path.ts";
 import type { Host } from "../../host/host.ts";
+import { carryOut, explainOption } from "../carry-out.ts";
 import { command, type OptionTable, type Values } from "../command.ts";
 import { checkTerminal, withHome } from "./bundle.ts";
 import { idFrom, logged } from "./global.ts";
@@ -51,12 +50,13 @@ const execOptions = {
     valueHint: "[controller:]path",
     description: "a group of the container's below its own",
   },
+  ...explainOption,
   ignorePaused: { type: "boolean", description: "also where the container is paused" },
 } as const satisfies OptionTable;
 
 export const exec = command({
   definition: {
-    meta: { name: "exec", description: "Run one more program in a running container." },
+    meta: { name: "oci exec", description: "Run one more program in a running container." },
     args: execOptions,
   },
   usage: "[options] <container-id> <program> [<argument>...]",
@@ -82,7 +82,8 @@ export const exec = command({
       isDetached: detach,
       input: true,
     };
-    if (!detach) return execute(planExec(name, request, host), host.arch);
+    if (!detach || options.explain !== undefined)
+      return carryOut(planExec(name, request, host), options, host);
     await execDetached(name, request, { consoleSocket, pidFile }, host);
     return 0;
   }),
@@ -188,7 +189,7 @@ const joining = async (
   };
   if (!config.linux.namespaces.some(({ type, path }) => type === "user" && path === undefined)) return about;
   const { planUserNamespace } = await import("../../containers/user-namespace.ts");
-  return { ...about, users: planUserNamespace(config, statePath(host), host) };
+  return { ...about, users: planUserNamespace(config, about.directory, host) };
 };
 
 /** `path` is below the container's own groups; with a controller in front, only there. */

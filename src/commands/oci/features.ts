@@ -7,7 +7,7 @@ import { logged } from "./global.ts";
 
 export const features = command({
   definition: {
-    meta: { name: "features", description: "Print what this runtime can do, as JSON." },
+    meta: { name: "oci features", description: "Print what this runtime can do, as JSON." },
     args: {},
   },
   usage: "",

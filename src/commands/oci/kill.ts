@@ -10,7 +10,10 @@ import { idFrom, logged } from "./global.ts";
 
 export const kill = command({
   definition: {
-    meta: { name: "kill", description: "Send a container's first process a signal (SIGTERM unless given)." },
+    meta: {
+      name: "oci kill",
+      description: "Send a container's first process a signal (SIGTERM unless given).",
+    },
     args: {
       all: { type: "boolean", alias: "a", description: "send it to all processes of the container" },
     },

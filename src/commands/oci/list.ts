@@ -8,7 +8,7 @@ import { logged } from "./global.ts";
 
 export const list = command({
   definition: {
-    meta: { name: "list", description: "List containers." },
+    meta: { name: "oci list", description: "List containers." },
     args: {
       format: {
         type: "enum",

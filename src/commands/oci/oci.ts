@@ -9,8 +9,7 @@ export const oci = command({
     meta: {
       name: "oci",
       description:
-        "Containers from OCI bundles, as engines have a runtime make them: " +
-        "create, start, state, kill, delete, exec, run, list, ps, pause, resume, spec, features. " +
+        "Make containers from OCI bundles, with runc's command line. " +
         "A link called nsk-oci is this command, for podman --runtime and the like.",
     },
     args: globalOptions,

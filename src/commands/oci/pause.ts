@@ -8,7 +8,7 @@ import { idFrom, logged } from "./global.ts";
 
 export const pause = command({
   definition: {
-    meta: { name: "pause", description: "Stop all processes of a container for a while." },
+    meta: { name: "oci pause", description: "Stop all processes of a container for a while." },
     args: {},
   },
   usage: "<container-id>",
@@ -23,7 +23,7 @@ export const pause = command({
 });
 
 export const resume = command({
-  definition: { meta: { name: "resume", description: "Let a paused container go on." }, args: {} },
+  definition: { meta: { name: "oci resume", description: "Let a paused container go on." }, args: {} },
   usage: "<container-id>",
   failure: 1,
   run: logged(({ operands, host, root }) => {

@@ -9,7 +9,7 @@ import { idFrom, logged } from "./global.ts";
 
 export const ps = command({
   definition: {
-    meta: { name: "ps", description: "List the processes of a container, by their ids outside." },
+    meta: { name: "oci ps", description: "List the processes of a container, by their ids outside." },
     args: {
       format: {
         type: "enum",

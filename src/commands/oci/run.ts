@@ -13,7 +13,7 @@ import { ownerName } from "./owner.ts";
 
 export const run = command({
   definition: {
-    meta: { name: "run", description: "Make a container from a bundle and run its program." },
+    meta: { name: "oci run", description: "Make a container from a bundle and run its program." },
     args: {
       ...createOptions,
       detach: { type: "boolean", alias: "d", description: "go when the program runs" },

@@ -10,7 +10,7 @@ import { logged } from "./global.ts";
 
 export const spec = command({
   definition: {
-    meta: { name: "spec", description: "Write a config.json to go on from." },
+    meta: { name: "oci spec", description: "Write a config.json to go on from." },
     args: {
       bundle: { type: "string", alias: "b", valueHint: "dir", description: "where to (.)" },
       rootless: { type: "boolean", description: "for a plain user" },

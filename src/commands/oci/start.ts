@@ -6,7 +6,10 @@ import { command } from "../command.ts";
 import { idFrom, logged } from "./global.ts";
 
 export const start = command({
-  definition: { meta: { name: "start", description: "Let a created container's program run." }, args: {} },
+  definition: {
+    meta: { name: "oci start", description: "Let a created container's program run." },
+    args: {},
+  },
   usage: "<container-id>",
   failure: 1,
   run: logged(async ({ operands, host, name, root }) => {

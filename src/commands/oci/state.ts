@@ -7,7 +7,10 @@ import { print } from "../output.ts";
 import { idFrom, logged } from "./global.ts";
 
 export const state = command({
-  definition: { meta: { name: "state", description: "Print the state of a container, as JSON." }, args: {} },
+  definition: {
+    meta: { name: "oci state", description: "Print the state of a container, as JSON." },
+    args: {},
+  },
   usage: "<container-id>",
   failure: 1,
   run: logged(({ operands, host, root }) => {

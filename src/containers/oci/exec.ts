@@ -2,20 +2,29 @@
 // the program, nobody inside may look into it.
 
 import { errno } from "../../abi/errno.ts";
-import { SIG } from "../../abi/flags.ts";
+import { CLONE, SIG } from "../../abi/flags.ts";
 import { planJoinPaths } from "../../cgroups/join.ts";
 import type { Host } from "../../host/host.ts";
 import { type Kind, kindFlags, kindReason, kinds, namespaceFile } from "../../namespaces/kinds.ts";
-import { type CallStep, slot, valueOf } from "../../plan/call.ts";
+import { type CallStep, int, partOf, slot, valueOf } from "../../plan/call.ts";
 import * as by from "../../plan/container-steps.ts";
 import * as enter from "../../plan/namespace-steps.ts";
 import type { Plan, Step } from "../../plan/plan.ts";
 import * as steps from "../../plan/steps.ts";
 import { mask, pair } from "../container.ts";
+import { confinement } from "../privileges.ts";
 import { settings } from "../program.ts";
 import type { FirstProcess } from "../recognise.ts";
 import { type Bundle, CHANNEL, channel, ERRORS, ownErrors } from "./container.ts";
-import { becomeProgram, refuseMissingModules, securityModules, windowSize } from "./process.ts";
+import {
+  becomeProgram,
+  giveStandard,
+  prepareProgram,
+  refuseMissingModules,
+  securityModules,
+  tellReady,
+  windowSize,
+} from "./process.ts";
 
 export interface ExecRequest {
   /** The container, whose config's process is the one that joins. */
@@ -34,56 +43,80 @@ const FAILURE = 255;
 
 export const planExec = (name: string, request: ExecRequest, host: Host): Plan => {
   const { bundle, isDetached } = request;
-  const { process } = bundle.config;
   refuseMissingModules(bundle.config, host);
-  const [pid, signals, master] = [slot("pid"), slot("signals"), slot("master")];
-  const join = joinSteps(request, host);
-  const fork: Step = {
-    kind: "fork",
-    flags: 0,
-    pid,
-    reason: "only children are in the PID namespace",
-    hints: { [errno("ENOMEM")]: "the container's first process has ended" },
-    child: joiner(request, host),
-  };
-  if (isDetached)
-    return {
-      name,
-      failure: FAILURE,
-      descriptors: "standard",
-      steps: [
-        by.nameDescriptor(CHANNEL(bundle), FIRST, channel, { reason: "to the nsk that waits for all this" }),
-        by.nameDescriptor(ERRORS(bundle), FIRST, ownErrors),
-        ...join,
-        fork,
-        by.tellSlot(channel, pid),
-        { kind: "exit", reason: "the process belongs to whoever called from now on" },
-      ],
-    };
   return {
     name,
     failure: FAILURE,
     descriptors: "standard",
-    steps: [
-      steps.setName("nsk"),
-      steps.defaultSignal(SIG.SIGCHLD),
-      steps.blockSignals("all", mask, { reason: "they are read from a descriptor, and passed on" }),
-      steps.signalDescriptor(signals),
-      ...(process.terminal ? [steps.socketPair(pair)] : []),
-      ...join,
-      fork,
-      ...(process.terminal ? steps.takeDescriptor(pid, pair, master) : []),
-      {
-        kind: "supervise",
-        pid,
-        signals,
-        ...(process.terminal && { terminal: { master, input: request.input } }),
-        cleanup: [],
-        reason: "pass signals on, and end as it ends",
-      },
-    ],
+    steps: isDetached ? detached(request, host) : foreground(request, host),
   };
 };
+
+/** The one that enters leaves the program behind. */
+const detached = (request: ExecRequest, host: Host): Step[] => {
+  const { bundle } = request;
+  const { terminal } = bundle.config.process;
+  return [
+    by.nameDescriptor(CHANNEL(bundle), FIRST, channel, { reason: "to the nsk that waits for all this" }),
+    by.nameDescriptor(ERRORS(bundle), FIRST, ownErrors),
+    ...entering(request, host, {
+      flags: 0,
+      terminal: steps.newTerminal(valueOf(channel)),
+      ready: [...by.awaitPeer(channel, "until nsk has written down who this is"), ...tellReady()],
+      isTold: true,
+    }),
+    by.tellSlot(channel, program, { reason: terminal ? "and who has it" : "nsk writes down who it is" }),
+    { kind: "exit", reason: "the process belongs to whoever called from now on" },
+  ];
+};
+
+/** The one that was started waits outside; the one that enters makes the program its own sibling. */
+const foreground = (request: ExecRequest, host: Host): Step[] => {
+  const { terminal } = request.bundle.config.process;
+  const [inside, signals, master, told] = [slot("inside"), slot("signals"), slot("master"), slot("told")];
+  return [
+    steps.setName("nsk"),
+    steps.defaultSignal(SIG.SIGCHLD),
+    steps.blockSignals("all", mask, { reason: "they are read from a descriptor, and passed on" }),
+    steps.signalDescriptor(signals),
+    enter.pipe(told, { reason: "over it comes the program's process id" }),
+    ...(terminal ? [steps.socketPair(pair)] : []),
+    {
+      kind: "fork",
+      flags: 0,
+      pid: inside,
+      reason: "it enters the container",
+      child: [
+        ...entering(request, host, {
+          flags: CLONE.CLONE_PARENT,
+          terminal: steps.newTerminal(partOf(pair, 1)),
+          ready: [steps.restoreSignals(mask)],
+          isTold: false,
+        }),
+        steps.call(
+          "write",
+          [partOf(told, 1), { type: "out", slot: program }, int(8)],
+          "tell the program's id",
+        ),
+        { kind: "exit", reason: "the other waits for the program" },
+      ],
+    },
+    steps.closePart(told, 1),
+    ...(terminal ? steps.takeDescriptor(inside, pair, master) : []),
+    steps.call("read", [partOf(told, 0), { type: "out", slot: program }, int(8)], "find the program"),
+    { kind: "join", pid: inside, reason: "the program is this process's child as well, and stays" },
+    {
+      kind: "supervise",
+      pid: program,
+      signals,
+      ...(terminal && { terminal: { master, input: request.input } }),
+      cleanup: [],
+      reason: "pass signals on, and end as it ends",
+    },
+  ];
+};
+
+const program = slot("program");
 
 const FIRST = 200;
 
@@ -123,20 +156,50 @@ const differing = (pid: number, host: Host): Kind[] =>
     return theirs !== undefined && theirs !== host.link(`/proc/self/ns/${file}`);
   });
 
-const joiner = ({ bundle, isDetached }: ExecRequest, host: Host): Step[] => {
+interface Entering {
+  /** For the fork of the program. */
+  readonly flags: number;
+  readonly terminal: readonly CallStep[];
+  /** What the program's process does first. */
+  readonly ready: readonly CallStep[];
+  /** nsk listens. */
+  readonly isTold: boolean;
+}
+
+/**
+ * A process that the container's own do not see becomes all that the program is to be, and only then is there one inside
+ * the PID namespace: who traces there would find what it has before it is let go.
+ */
+const entering = (request: ExecRequest, host: Host, how: Entering): Step[] => {
+  const { bundle } = request;
   const { process } = bundle.config;
-  const toNsk = valueOf(channel);
-  const terminal: CallStep[] = !process.terminal
-    ? []
-    : isDetached
-      ? [...steps.newTerminal(toNsk), ...windowSize(process)]
-      : steps.openTerminal(pair);
+  const confine = confinement(bundle, host);
+  // Who may trace everybody could still take what the program's process has until it is confined.
+  const isEarly = process.capabilities.bounding.includes("CAP_SYS_PTRACE");
   return [
-    ...(isDetached ? by.awaitPeer(channel, "until nsk knows who this is") : []),
+    ...joinSteps(request, host),
     ...(bundle.users?.enter ?? []),
-    steps.setsid({ reason: "a session of its own" }),
     ...(bundle.keepsKeyring ? [] : [steps.joinKeyring(`_ses.${bundle.id}`)]),
-    ...terminal,
-    ...becomeProgram(bundle, host, isDetached ? [] : "untold"),
+    ...(process.terminal ? [...how.terminal, ...windowSize(process), ...steps.standOnTerminal()] : []),
+    ...giveStandard(bundle, host, how.isTold),
+    ...prepareProgram(bundle, host),
+    ...(isEarly ? confine : []),
+    enter.hideFromOthers({
+      reason:
+        "what is visible inside from here on is not to be looked into before it is the program (CVE-2016-9962)",
+    }),
+    {
+      kind: "fork",
+      flags: how.flags,
+      pid: program,
+      reason: "in the container's PID namespace",
+      hints: { [errno("ENOMEM")]: "the container's first process has ended" },
+      child: [
+        steps.setsid({ reason: "a session of its own" }),
+        ...(process.terminal ? [steps.controlTerminal()] : []),
+        ...how.ready,
+        ...becomeProgram(bundle, isEarly ? [] : confine),
+      ],
+    },
   ];
 };

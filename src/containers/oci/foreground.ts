@@ -4,13 +4,15 @@
 import { SIG } from "../../abi/flags.ts";
 import { type Arg, type CallStep, int, NULL, type Slot, slot } from "../../plan/call.ts";
 import * as by from "../../plan/container-steps.ts";
-import * as enter from "../../plan/namespace-steps.ts";
 import type { Plan } from "../../plan/plan.ts";
 import * as steps from "../../plan/steps.ts";
 import { mask } from "../container.ts";
 
-/** Waits for the end of process `pid`, and becomes the program that cleans up after it. */
-export const planGuardian = (name: string, pid: number, argv: readonly [string, ...string[]]): Plan => {
+/**
+ * Waits for the end of the process whose pidfd it has as descriptor 3, and becomes the program that cleans up after it.
+ * A number would not do: whoever waits in the foreground may have heard of its end by then, and it is nobody's any more.
+ */
+export const planGuardian = (name: string, argv: readonly [string, ...string[]]): Plan => {
   const process = slot("process");
   return {
     name,
@@ -19,8 +21,9 @@ export const planGuardian = (name: string, pid: number, argv: readonly [string, 
     steps: [
       steps.setName("nsk"),
       steps.setsid({ reason: "signals of the terminal are for who waits in the foreground" }),
-      enter.openProcess(pid, process),
+      by.nameDescriptor(3, 3, process),
       by.awaitProcess(process, "until the container has ended"),
+      steps.closeFrom(3),
       { kind: "exec", program: argv[0], argv: ["nsk", ...argv.slice(1)], candidates: [argv[0]] },
     ],
   };

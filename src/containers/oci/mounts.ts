@@ -81,7 +81,7 @@ const openSource = (bundle: Bundle, mount: Mount, n: number, host: Host): CallSt
   const tree = volumeSlot(n);
   const options = readMountOptions(mount.options);
   const title = `mount ${source} on ${mount.destination}`;
-  const isShared = config.linux.rootfsPropagation === "shared";
+  const isShared = config.linux.rootfsPropagation?.endsWith("shared") ?? false;
   const out: CallStep[] = [
     steps.openTree(
       source,

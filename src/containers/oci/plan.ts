@@ -12,7 +12,7 @@ import * as by from "../../plan/container-steps.ts";
 import * as enter from "../../plan/namespace-steps.ts";
 import type { Plan, Step } from "../../plan/plan.ts";
 import * as steps from "../../plan/steps.ts";
-import { type Config, type NamespaceType, type RootPropagation } from "../config.ts";
+import { type Config, type NamespaceType, type Propagation, type RootPropagation } from "../config.ts";
 import { umask } from "../container.ts";
 import { deviceNodes } from "../devices.ts";
 import { NAMESPACE_FLAGS } from "../plan.ts";
@@ -31,7 +31,15 @@ import {
 } from "./container.ts";
 import { openStates, runHooks } from "./hooks.ts";
 import { ensureDirectory, idMaps, mountAll, openSources, refuseOldKernel } from "./mounts.ts";
-import { becomeProgram, refuseMissingModules, securityModules, windowSize } from "./process.ts";
+import {
+  becomeProgram,
+  giveStandard,
+  prepareProgram,
+  refuseMissingModules,
+  securityModules,
+  tellReady,
+  windowSize,
+} from "./process.ts";
 import { protectPaths } from "./protections.ts";
 
 /** runc's. */
@@ -144,6 +152,8 @@ const first = (bundle: Bundle, host: Host): Step[] => {
   const own = (type: NamespaceType): boolean => isNew(config, type);
   const isBefore = Boolean(hooks.prestart ?? hooks.createRuntime ?? hooks.createContainer);
   const { terminal } = process;
+  const asked = plainOf(linux.rootfsPropagation ?? "slave");
+  const before = asked === "unbindable" ? "private" : asked;
   const hasDevices = !config.mounts.some(
     ({ destination, type }) => destination === "/dev" && type === "bind",
   );
@@ -173,14 +183,17 @@ const first = (bundle: Bundle, host: Host): Step[] => {
     // The host's proc is still the one that /proc leads to: nothing of the container's can stand in its place.
     ...settings(bundle),
     ...securityModules(config, host),
-    propagate("/", linux.rootfsPropagation ?? "slave", "make the mounts the container's own"),
-    ...(linux.rootfsPropagation === "shared" ? [parentPrivate(root.path, host)] : []),
+    // Always of the whole tree; and what cannot be bound is not bound yet.
+    propagate("/", before, "make the mounts the container's own", true),
+    ...(before === "shared" ? [parentPrivate(root.path, host)] : []),
     ...(users?.early ?? []),
     ...((users?.isRoots ?? true) ? [] : openSources(bundle, host)),
     steps.mount(
       { source: root.path, target: root.path, fstype: null, flags: MS.MS_BIND | MS.MS_REC, data: null },
       { reason: "a root must be a mount", title: `use ${root.path} as the root` },
     ),
+    // It is a copy of a shared mount, where its directory is one.
+    ...(before === "shared" ? [makePrivate(root.path)] : []),
     ...(isBefore ? beforeHooks(bundle, inside) : [...changeRoot(bundle), ...inside]),
     ...(own("network") ? steps.loopbackUp() : []),
     ...(config.hostname === undefined ? [] : [steps.setHostname(config.hostname)]),
@@ -189,13 +202,17 @@ const first = (bundle: Bundle, host: Host): Step[] => {
     ...(root.readonly
       ? [steps.restrictMount("/", MOUNT_ATTR.MOUNT_ATTR_RDONLY, { title: "make / read-only" })]
       : []),
-    ...(linux.rootfsPropagation !== undefined
-      ? [propagate("/", linux.rootfsPropagation, "set the propagation of /")]
-      : []),
-    ...becomeProgram(bundle, host, [
-      ...by.awaitStart(start),
-      ...runHooks("startContainer", hooks.startContainer, confinement(bundle, host)),
-    ]),
+    // Private they are by now, each that the options of its own do not say more of.
+    ...(linux.rootfsPropagation === undefined || asked === "private"
+      ? []
+      : [finalPropagation(linux.rootfsPropagation)]),
+    ...(terminal ? steps.useTerminal() : []),
+    ...giveStandard(bundle, host, true),
+    ...prepareProgram(bundle, host),
+    ...tellReady(),
+    ...by.awaitStart(start),
+    ...runHooks("startContainer", hooks.startContainer, confinement(bundle, host)),
+    ...becomeProgram(bundle, confinement(bundle, host)),
   ];
 };
 
@@ -203,29 +220,44 @@ const first = (bundle: Bundle, host: Host): Step[] => {
 const isNew = ({ linux }: Config, type: NamespaceType): boolean =>
   linux.namespaces.some((it) => it.type === type && it.path === undefined);
 
-const PROPAGATION: Readonly<Record<RootPropagation, number>> = {
+const PROPAGATION: Readonly<Record<Propagation, number>> = {
   shared: MS.MS_SHARED,
   slave: MS.MS_SLAVE,
   private: MS.MS_PRIVATE,
   unbindable: MS.MS_UNBINDABLE,
 };
 
-const propagate = (target: string, how: RootPropagation, title: string): CallStep =>
+const propagate = (target: string, how: Propagation, title: string, isRecursive: boolean): CallStep =>
   steps.mount(
-    { source: null, target, fstype: null, flags: MS.MS_REC | PROPAGATION[how], data: null },
+    {
+      source: null,
+      target,
+      fstype: null,
+      flags: PROPAGATION[how] | (isRecursive ? MS.MS_REC : 0),
+      data: null,
+    },
     { title },
   );
+
+const plainOf = (how: RootPropagation): Propagation =>
+  (how in PROPAGATION ? how : how.slice(1)) as Propagation;
+
+const finalPropagation = (how: RootPropagation): CallStep =>
+  propagate("/", plainOf(how), "set the propagation of /", !(how in PROPAGATION));
 
 /** The mount that the root lies in: with a shared one there is no pivot_root(2), and the bind would show on the host. */
 const parentPrivate = (path: string, host: Host): CallStep => {
   let parent = "/";
   for (const { mountPoint } of parseMountinfo(host.read("/proc/self/mountinfo") ?? ""))
-    if (path.startsWith(`${mountPoint}/`) && mountPoint.length > parent.length) parent = mountPoint;
-  return steps.mount(
-    { source: null, target: parent, fstype: null, flags: MS.MS_PRIVATE, data: null },
-    { title: `make ${parent} private` },
-  );
+    if (`${path}/`.startsWith(`${mountPoint}/`) && mountPoint.length > parent.length) parent = mountPoint;
+  return makePrivate(parent);
 };
+
+const makePrivate = (target: string): CallStep =>
+  steps.mount(
+    { source: null, target, fstype: null, flags: MS.MS_PRIVATE, data: null },
+    { title: `make ${target} private` },
+  );
 
 /** @see pivot_root(2) */
 const changeRoot = (bundle: Bundle): CallStep[] => {

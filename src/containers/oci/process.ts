@@ -12,18 +12,15 @@ import type { Step } from "../../plan/plan.ts";
 import { programCandidates } from "../../plan/program.ts";
 import * as steps from "../../plan/steps.ts";
 import type { Config } from "../config.ts";
-import { mask, umask } from "../container.ts";
-import { boundingSet, confinement, identity } from "../privileges.ts";
+import { umask } from "../container.ts";
+import { boundingSet, identity } from "../privileges.ts";
 import { become, variable } from "../program.ts";
 import { type Bundle, channel, ownErrors } from "./container.ts";
 
-/** `between`: what it does once nsk has been told that all is ready. */
-export const becomeProgram = (bundle: Bundle, host: Host, between: readonly Step[] | "untold"): Step[] => {
+/** What the program is to be, while this process may still change it; whether there is such a program is known then. */
+export const prepareProgram = (bundle: Bundle, host: Host): Step[] => {
   const { process, linux } = bundle.config;
-  const isTold = between !== "untold";
   return [
-    ...(process.terminal && isTold ? steps.useTerminal() : []),
-    ...giveStandard(bundle, host, isTold),
     ...process.rlimits.map(({ type, soft, hard }) => steps.limitResource(type, soft, hard)),
     ...(process.ioPriority ? [by.setIoPriority(process.ioPriority.class, process.ioPriority.priority)] : []),
     ...(linux.personality ? [by.setPersonality(linux.personality.domain)] : []),
@@ -32,21 +29,24 @@ export const becomeProgram = (bundle: Bundle, host: Host, between: readonly Step
     ...enterDirectory(process.cwd),
     steps.setUmask(process.user.umask ?? 0o022, umask, { reason: "the bundle's, or runc's usual one" }),
     ...findProgram(bundle.config),
-    ...(isTold
-      ? [
-          ...by.tellByte(channel, "all is ready: nsk may go"),
-          steps.close(channel),
-          by.duplicate(ownErrors, 2, "use standard error", { reason: "from here on it is the program's" }),
-          ...between,
-        ]
-      : [steps.restoreSignals(mask)]),
-    steps.closeFrom(3 + bundle.preserved, {
-      reason: "no descriptor of the host gets in but those it was given",
-    }),
-    ...confinement(bundle, host),
-    become(process),
   ];
 };
+
+/** Tells nsk, which may go, and gives the program its own standard error. */
+export const tellReady = (): CallStep[] => [
+  ...by.tellByte(channel, "all is ready: nsk may go"),
+  steps.close(channel),
+  by.duplicate(ownErrors, 2, "use standard error", { reason: "from here on it is the program's" }),
+];
+
+/** The last steps. `confine` is empty where that has been done. */
+export const becomeProgram = (bundle: Bundle, confine: readonly CallStep[]): Step[] => [
+  steps.closeFrom(3 + bundle.preserved, {
+    reason: "no descriptor of the host gets in but those it was given",
+  }),
+  ...confine,
+  become(bundle.config.process),
+];
 
 /** What is asked of a security module that is not there would go unheeded. */
 export const refuseMissingModules = ({ process, linux }: Config, host: Host): void => {
@@ -111,7 +111,7 @@ const enterDirectory = (path: string): CallStep[] => {
 };
 
 /** Who is to be the program may open its own standard streams anew, as /dev/stdout and the like. */
-const giveStandard = ({ config }: Bundle, host: Host, isTold: boolean): CallStep[] => {
+export const giveStandard = ({ config }: Bundle, host: Host, isTold: boolean): CallStep[] => {
   const { uid } = config.process.user;
   if (uid === 0) return [];
   const tolerate = [errno("EINVAL"), errno("EPERM"), errno("EROFS")];

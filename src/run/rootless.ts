@@ -1,4 +1,4 @@
-// What is different about `run` for a plain user: a user namespace, limits where groups are hers, and a line for what
+// What is different about `run` for a plain user, and for root of a user namespace: a user namespace, limits where groups are hers, and a line for what
 // cannot be.
 
 import { HostError } from "../abi/errors.ts";
@@ -10,6 +10,7 @@ import { type Hierarchy, locate, readHierarchies } from "../cgroups/hierarchies.
 import { controllersOf, type Limits, type LimitsPlan, planLimits } from "../cgroups/limits.ts";
 import type { Config, IdMapping } from "../containers/config.ts";
 import type { Container } from "../containers/container.ts";
+import { DEVICES } from "../containers/defaults.ts";
 import { parseUserns } from "../containers/docker.ts";
 import { rootInPieces } from "../containers/pieces.ts";
 import { checkStatePath } from "../containers/state-path.ts";
@@ -19,7 +20,7 @@ import { userName } from "../host/accounts.ts";
 import type { Host } from "../host/host.ts";
 import { storePath } from "../host/store-path.ts";
 import { hasMapPrograms } from "../namespaces/helper.ts";
-import { type IdRange, rangesAround, rootAndRanges } from "../namespaces/id-maps.ts";
+import { available, type IdRange, rangesAround, rootAndRanges } from "../namespaces/id-maps.ts";
 import { mkdir, writeFile } from "../plan/steps.ts";
 import { writeAll } from "../sys/linux.ts";
 
@@ -64,7 +65,8 @@ export const asPlainUser = async (
     );
   const users = mapping("user", kept?.uid, host);
   const groups = mapping("group", kept?.gid, host);
-  const mapped = withMappings(container.config, users, groups, choices.groupAdd.length);
+  const asked = choices.device.flatMap((text) => text.split(":"));
+  const mapped = withMappings(withoutHosts(container.config, asked), users, groups, choices.groupAdd.length);
   const config = withoutPrivilege(mapped, host);
   const limits = await limitsOf(config.linux.resources, id, isExplained, host, tell);
   const ownPaths = container.files.map(({ path }) => path);
@@ -82,21 +84,34 @@ export const asPlainUser = async (
 
 /** Both sorts of ids or neither: a user with one of them could not make sense of files. `kept`: what the own id is. */
 const mapping = (sort: "user" | "group", kept: number | undefined, host: Host): IdMapping[] => {
+  // Root of a user namespace hands on all that there is.
+  if (host.euid === 0) return available(sort, host).map(asMapping);
   const other = rootAndRanges(sort === "user" ? "group" : "user", host);
   const all = kept === undefined ? rootAndRanges(sort, host) : rangesAround(kept, sort, host);
   const ranges = other.length > 1 && hasMapPrograms(host) ? all : all.slice(0, 1);
-  return ranges.map(({ inner, outer, count }: IdRange) => ({
-    containerID: inner,
-    hostID: outer,
-    size: count,
-  }));
+  return ranges.map(asMapping);
 };
+
+const asMapping = ({ inner, outer, count }: IdRange): IdMapping => ({
+  containerID: inner,
+  hostID: outer,
+  size: count,
+});
 
 /** Why there is but one id inside, and what to do about it. */
 const fewIds = (host: Host): string =>
-  hasMapPrograms(host)
-    ? `there is one user inside, root, without ranges in /etc/subuid and /etc/subgid: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${userName(host, host.euid)}`
-    : "there is one user inside, root, without newuidmap and newgidmap: apt install uidmap (shadow-utils on Fedora)";
+  host.euid === 0
+    ? "this is root of a user namespace, which has no others"
+    : hasMapPrograms(host)
+      ? `there is one user inside, root, without ranges in /etc/subuid and /etc/subgid: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${userName(host, host.euid)}`
+      : "there is one user inside, root, without newuidmap and newgidmap: apt install uidmap (shadow-utils on Fedora)";
+
+/** Not all devices of the host's, which --privileged has for root. */
+const withoutHosts = (config: Config, asked: readonly string[]): Config => {
+  const own = DEVICES.map(({ path }) => path);
+  const devices = config.linux.devices.filter(({ path }) => own.includes(path) || asked.includes(path));
+  return { ...config, linux: { ...config.linux, devices } };
+};
 
 /** Groups that the user inside is said to be in by the root's own files are left out where they are not mapped. */
 const withMappings = (
@@ -142,10 +157,9 @@ const limitsOf = async (
   if (only === undefined || places.length < controllers.length) return planLimits(host, id, limits);
   const wanted = places.map(({ controller }) => controller).filter(Boolean);
   const isUnified = needed.length === 1 && only.version === 2;
-  const given = new Map(needed.map((hierarchy) => [hierarchy, delegatedGroup(host, hierarchy)]));
   const scope =
     isUnified && isSystemds(host) ? await ownScope(id, only, wanted, isExplained, host) : undefined;
-  const base = (hierarchy: Hierarchy): string | undefined => scope ?? given.get(hierarchy);
+  const base = (hierarchy: Hierarchy): string | undefined => scope ?? delegatedGroup(host, hierarchy);
   if (needed.every((hierarchy) => base(hierarchy) !== undefined)) {
     const missing = isUnified ? notHandedOn(host, only, base(only)!, wanted) : [];
     if (missing.length)

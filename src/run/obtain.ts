@@ -10,9 +10,9 @@ import { familiarName, fullName, parseReference, withDefaultTag } from "../image
 import { storePath } from "../host/store-path.ts";
 import { openStore } from "../images/store.ts";
 import { writeAll } from "../sys/linux.ts";
-import { fetchImage, platformOf } from "./fetch-image.ts";
+import { fetchImage, platformOf } from "./fetch.ts";
 import { bareName, isFile, pathOf } from "./image-words.ts";
-import type { ImageOptions } from "./run-image.ts";
+import type { ImageOptions } from "./image.ts";
 
 const PULL = ["always", "missing", "never"];
 
@@ -46,7 +46,10 @@ export const obtainImage = async (
   try {
     const chosen = options.platform === undefined ? [] : ["--platform", options.platform];
     const own = await asPlainUser(name, ["pull", ...chosen, "--", fullName(reference)], host);
-    if (own === undefined) await fetchImage(reference, { quiet: false, platform: options.platform }, host);
+    if (own === undefined) {
+      const progress = await options.progress?.();
+      await fetchImage(reference, { platform: options.platform, progress }, host);
+    }
   } catch (error) {
     // Whoever meant a program has mistyped it.
     if (error instanceof HostError && !/[:@/]/.test(text))

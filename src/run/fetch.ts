@@ -4,62 +4,61 @@ import { HostError } from "../abi/errors.ts";
 import type { Host } from "../host/host.ts";
 import type { ClientOptions } from "../images/client.ts";
 import { type Credentials, credentialsFor, serverOf } from "../images/credentials.ts";
-import { importImage, type Imported, powersOf } from "../images/import.ts";
+import { importImage, type Imported, powersOf, type Report } from "../images/import.ts";
 import { hostPlatform, parsePlatform, type Platform } from "../images/platform.ts";
 import { fullName, type Reference, withDefaultTag } from "../images/reference.ts";
 import { openRegistry } from "../images/registry.ts";
 import { openStore, type Store } from "../images/store.ts";
 import { writeAll } from "../sys/linux.ts";
-import type { OptionTable } from "./command.ts";
-import { openProgress } from "./progress.ts";
-
-export const registryOptions = {
-  platform: {
-    type: "string",
-    valueHint: "OS/ARCH[/VARIANT]",
-    description: "of an image for several platforms the one for this (this machine's unless given)",
-  },
-  tlsVerify: {
-    type: "string",
-    optional: true,
-    valueHint: "false",
-    description: "false: take any certificate, and plain HTTP (which localhost may speak anyway)",
-  },
-} as const satisfies OptionTable;
 
 export interface FetchOptions {
   readonly platform?: string | undefined;
   readonly tlsVerify?: string | true | undefined;
-  readonly quiet: boolean;
+  /** How far it has come; nothing is told unless given. */
+  readonly progress?: Progress | undefined;
+}
+
+export interface Progress {
+  readonly report: Report;
+  /** The last state stays shown. */
+  finish(): void;
 }
 
 export const platformOf = (text: string | undefined, host: Host): Platform =>
   text === undefined ? hostPlatform(host.arch) : parsePlatform(text);
 
-/** docker's config.json. @see docker-login(1) */
-const dockerConfig = (host: Host): string | undefined => {
-  const directory = host.env("DOCKER_CONFIG") || (host.env("HOME") && `${host.env("HOME")}/.docker`);
-  return directory ? host.read(`${directory}/config.json`) : undefined;
+/** The directory of docker's config.json. @see docker-login(1) */
+export const dockerDirectory = (host: Host): string | undefined =>
+  host.env("DOCKER_CONFIG") || (host.env("HOME") && `${host.env("HOME")}/.docker`) || undefined;
+
+/** The text of docker's config.json. */
+export const dockerConfig = (host: Host): string | undefined => {
+  const directory = dockerDirectory(host);
+  return directory === undefined ? undefined : host.read(`${directory}/config.json`);
+};
+
+export const parseTlsVerify = (value: string | true | undefined = true): boolean => {
+  if (value !== true && value !== "true" && value !== "false")
+    throw new HostError(`--tls-verify is true or false, not '${value}'`);
+  return value !== "false";
 };
 
 /** How a registry is spoken to, and who one is there. */
 export const clientOptions = (
-  tlsVerify: string | true | undefined = true,
+  tlsVerify: string | true | undefined,
   { domain }: Reference,
   host: Host,
 ): ClientOptions => {
-  if (tlsVerify !== true && tlsVerify !== "true" && tlsVerify !== "false")
-    throw new HostError(`--tls-verify is true or false, not '${tlsVerify}'`);
   const { helper, stored } = credentialsFor(dockerConfig(host), domain);
   const ask = async (): Promise<Credentials | undefined> => {
     if (helper === undefined) return stored;
     const { askHelper } = await import("./credential-helper.ts");
     return (await askHelper(helper, serverOf(domain), host)) ?? stored;
   };
-  return { tlsVerify: tlsVerify !== "false", credentials: ask };
+  return { tlsVerify: parseTlsVerify(tlsVerify), credentials: ask };
 };
 
-/** Pulls an image into the store, with progress on a terminal. */
+/** Pulls an image into the store. */
 export const fetchImage = async (
   reference: Reference,
   options: FetchOptions,
@@ -71,11 +70,11 @@ export const fetchImage = async (
     platform: platformOf(options.platform, host),
     ...clientOptions(options.tlsVerify, wanted, host),
   });
-  const progress = openProgress(host, options.quiet);
+  const { progress } = options;
   try {
-    return await importImage(store, source, fullName(wanted), powersOf(host), progress.report);
+    return await importImage(store, source, fullName(wanted), powersOf(host), progress?.report);
   } finally {
-    progress.finish();
+    progress?.finish();
   }
 };
 

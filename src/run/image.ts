@@ -7,6 +7,7 @@ import { findImage, hasImage, readInLayers, usable, type Usable } from "../image
 import { storePath } from "../host/store-path.ts";
 import { referenceOr } from "../images/reference.ts";
 import { programCandidates } from "../plan/program.ts";
+import type { Progress } from "./fetch.ts";
 import { bareName, isFile, isOnlyImage } from "./image-words.ts";
 
 /**
@@ -36,6 +37,8 @@ export interface ImageOptions {
   readonly platform?: string | undefined;
   /** Nothing is to be done, so nothing may be pulled. */
   readonly explain: boolean;
+  /** Somebody who is shown how far a pull has come. */
+  readonly progress?: (() => Promise<Progress>) | undefined;
 }
 
 /** The image that a command line asks for, pulled where that is due; undefined where it asks for none. */
@@ -68,7 +71,7 @@ const getImage = async (text: string, options: ImageOptions, host: Host, name: s
     const there = findImage(root, bareName(text));
     if (there) return usable(root, there);
   }
-  return (await import("./obtain-image.ts")).obtainImage(text, options, host, name);
+  return (await import("./obtain.ts")).obtainImage(text, options, host, name);
 };
 
 /** What an image decides about a container, unless its user does. As docker's. */
