@@ -11,6 +11,7 @@ import * as by from "../../plan/container-steps.ts";
 import * as enter from "../../plan/namespace-steps.ts";
 import type { Plan, Step } from "../../plan/plan.ts";
 import * as steps from "../../plan/steps.ts";
+import { hold } from "../hold.ts";
 import { mask, pair } from "../container.ts";
 import { confinement } from "../privileges.ts";
 import { settings } from "../program.ts";
@@ -126,10 +127,7 @@ const joinSteps = (request: ExecRequest, host: Host): Step[] => {
   const kinds = differing(first.pid, host);
   const process = slot("process");
   return [
-    enter.openProcess(first.pid, process, {
-      reason: "a hold on the container",
-      hints: { [errno("ESRCH")]: "the container has ended" },
-    }),
+    ...hold(first, process, { reason: "a hold on the container" }),
     ...planJoinPaths(host, groups),
     // What /proc is asked for is asked of the host's.
     ...settings(bundle, "process"),
