@@ -275,7 +275,7 @@ export const ownFilesOfProc = (about?: About): CallStep =>
 
 /** `prctl(PR_SET_DUMPABLE, 0)`: its files in /proc are root's outside, and nobody traces it. @see PR_SET_DUMPABLE(2const) */
 export const hideFromOthers = (about?: About): CallStep =>
-  call("prctl", [int(PR.PR_SET_DUMPABLE, "PR_SET_DUMPABLE"), int(0)], "prctl", about);
+  call("prctl", [int(PR.PR_SET_DUMPABLE, "PR_SET_DUMPABLE"), int(0, "SUID_DUMP_DISABLE")], "prctl", about);
 
 /**
  * `linkat(AT_FDCWD, "/proc/self/fd/N", AT_FDCWD, pathname, AT_SYMLINK_FOLLOW)`: give an open file a name, for whom

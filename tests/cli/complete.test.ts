@@ -17,6 +17,8 @@ const host = fixtureHost({
     "/proc/17/comm": "sleep\n",
     "/proc/170/comm": "bash\n",
     "/run/nsk/0123456789ab": "",
+    "/run/nsk/names/web": "",
+    "/var/lib/nsk/containers/ba9876543210/log": "",
   },
 });
 
@@ -75,6 +77,10 @@ describe("the words that may stand there", () => {
     ["types ", [], "directories"],
     ["completion ", ["bash", "zsh", "fish"]],
     ["ps --container ", ["0123456789ab"]],
+    ["logs w", ["web"]],
+    ["exec ", ["web", "0123456789ab", "ba9876543210"]],
+    ["exec web l", [], "files"],
+    ["rm web b", ["ba9876543210"]],
   ] as const satisfies readonly (readonly [string, readonly string[], string?])[])
     test(`nsk ${line}`, async () => {
       expect(await asked(line)).toEqual({ words: [...words], besides });

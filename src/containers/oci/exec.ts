@@ -15,7 +15,7 @@ import { mask, pair } from "../container.ts";
 import { confinement } from "../privileges.ts";
 import { settings } from "../program.ts";
 import type { FirstProcess } from "../recognise.ts";
-import { type Bundle, CHANNEL, channel, ERRORS, ownErrors } from "./container.ts";
+import { type Bundle, CHANNEL, channel, ERRORS, NAMED, ownErrors } from "./container.ts";
 import {
   becomeProgram,
   giveStandard,
@@ -57,8 +57,10 @@ const detached = (request: ExecRequest, host: Host): Step[] => {
   const { bundle } = request;
   const { terminal } = bundle.config.process;
   return [
-    by.nameDescriptor(CHANNEL(bundle), FIRST, channel, { reason: "to the nsk that waits for all this" }),
-    by.nameDescriptor(ERRORS(bundle), FIRST, ownErrors),
+    by.nameDescriptor(CHANNEL(bundle), NAMED(bundle), channel, {
+      reason: "to the nsk that waits for all this",
+    }),
+    by.nameDescriptor(ERRORS(bundle), NAMED(bundle), ownErrors),
     ...entering(request, host, {
       flags: 0,
       terminal: steps.newTerminal(valueOf(channel)),
@@ -117,8 +119,6 @@ const foreground = (request: ExecRequest, host: Host): Step[] => {
 };
 
 const program = slot("program");
-
-const FIRST = 200;
 
 /** Into the container's groups, and all its namespaces at once. */
 const joinSteps = (request: ExecRequest, host: Host): Step[] => {
