@@ -176,6 +176,12 @@ export const looseQueue = (pair: Slot): CallStep =>
     "pipe",
   );
 
+/** A line on standard error. */
+export const say = (line: string): CallStep => {
+  const value = encode(`${line}\n`);
+  return call("write", [int(2), { type: "bytes", value }, int(value.length)], "write", { onError: "ignore" });
+};
+
 /** What is in a pipe of {@link quiet} goes to standard error, and `line` behind it. */
 export const tellErrors = (errors: Slot, line: string): CallStep[] => {
   const [said, length, title] = [
@@ -183,12 +189,11 @@ export const tellErrors = (errors: Slot, line: string): CallStep[] => {
     slot("length"),
     "write",
   ];
-  const value = encode(`${line}\n`);
   const quietly = { onError: "ignore" } as const;
   return [
     call("read", [partOf(errors, 0), said, int(said.size)], "read", { ...quietly, result: length }),
     call("write", [int(2), said, valueOf(length)], title, quietly),
-    call("write", [int(2), { type: "bytes", value }, int(value.length)], title, quietly),
+    say(line),
   ];
 };
 

@@ -307,6 +307,34 @@ describe("a network that a program provides", () => {
       await until("all have ended", () => running().length === 0);
     }
   });
+  networked("in the background nobody of it holds what the caller waits for", async () => {
+    const nskIn = (...words: string[]): Ran => user().run([user().binary, ...words], how);
+    for (const network of ["pasta", "slirp4netns"]) {
+      const started = nskIn(
+        "run",
+        "-d",
+        "--rm",
+        "--name",
+        "in-background",
+        "--network",
+        network,
+        "sleep",
+        "100",
+      );
+      expect(started).toMatchObject({
+        status: 0,
+        stdout: expect.stringMatching(/^[0-9a-f]{12}\n$/),
+        stderr: "",
+      });
+      expect(nskIn("kill", "in-background").status).toBe(0);
+      await until("all have ended", () => running().length === 0);
+    }
+    expect(nskIn("run", "-d", "--network", "pasta:--nonsense", "true")).toMatchObject({
+      status: 125,
+      stdout: "",
+      stderr: "nsk run: pasta gives no network; without -d it says why\n",
+    });
+  });
   networked("what the program says of its failure is told, and there is no container", () => {
     const ran = inside("echo ran", ["--network", "slirp4netns:cidr=10.0.0.0/32"], how);
     expect(ran).toMatchObject({ status: 125, stdout: "" });
