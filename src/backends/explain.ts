@@ -136,7 +136,7 @@ export const explainLines = (steps: readonly Step[], depth = 0): Line[] =>
         return [{ depth, text: `errors go to descriptor ${step.to}`, heading: true }];
       case "heed":
         return [
-          withReason(depth, `read(${step.from.slot}[0], report, 512)`, step.reason),
+          withReason(depth, `read(${step.from.slot}[0], words, 512)`, step.reason),
           {
             depth,
             text: `when the report is of a failure: wait4(${step.pid.slot}), and end as it ended`,

@@ -18,7 +18,7 @@ const host = fixtureHost({
     "/proc/170/comm": "bash\n",
     "/run/nsk/0123456789ab": "",
     "/run/nsk/names/web": "",
-    "/var/lib/nsk/containers/ba9876543210/container.json": "",
+    "/var/lib/nsk/containers/ba9876543210/log": "",
   },
 });
 
@@ -90,9 +90,16 @@ describe("the words that may stand there", () => {
     ["oci create --bundle ", [], "directories"],
     ["oci run box ", []],
     ["man oci de", ["delete"]],
-    ["help oci ", "create run start state list kill exec delete pause resume ps spec features".split(" ")],
+    [
+      "help oci ",
+      "create run start state list kill exec delete pause resume update ps spec features".split(" "),
+    ],
     ["help run ", []],
     ["man --roff", []],
+    ["logs w", ["web"]],
+    ["exec ", ["web", "0123456789ab", "ba9876543210"]],
+    ["exec web l", [], "files"],
+    ["rm web b", ["ba9876543210"]],
   ] as const satisfies readonly (readonly [string, readonly string[], string?])[])
     test(`nsk ${line}`, async () => {
       expect(await asked(line)).toEqual({ words: [...words], besides });

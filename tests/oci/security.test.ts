@@ -248,11 +248,6 @@ describe("files of /proc are written", () => {
       {
         id: "x",
         config: parsed,
-        lower: [],
-        input: true,
-        files: [],
-        init: false,
-        cidfile: undefined,
         filter: undefined,
         limits: {
           hierarchies: [],

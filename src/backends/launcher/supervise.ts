@@ -620,6 +620,7 @@ export const record = (lowering: Lowering, { log, sources }: Recorder) => {
   const take = (i: number, nothing: string): void => {
     const { stream } = sources[i]!;
     const [done, gone] = [b.fresh("taken"), b.fresh("gone")];
+    b.branch("lt", ends[i]!, 0, nothing);
     b.syscall("read", [ends[i]!, block, BLOCK]);
     b.branch("eq", b.result, -errno("EAGAIN"), nothing);
     b.branch("lt", b.result, 1, gone);

@@ -29,11 +29,11 @@ export const claim = (root: string, id: string): boolean => {
   const parts = root.split("/").filter(Boolean);
   parts.forEach((_, i) => {
     const path = `/${parts.slice(0, i + 1).join("/")}`;
-    const made = mkdir(path, i === parts.length - 1 ? 0o711 : 0o755);
+    const made = mkdir(path, 0o700);
     if (made < 0 && made !== -errno("EEXIST") && i === parts.length - 1)
       throw new StepError(`make ${root}`, -made, "--root names a directory for the states of containers");
   });
-  const made = mkdir(directoryOf(root, id), 0o711);
+  const made = mkdir(directoryOf(root, id), 0o700);
   if (made === -errno("EEXIST")) return false;
   must(made, `make ${directoryOf(root, id)}`);
   return true;

@@ -59,11 +59,6 @@ export const readBundle = async (
   const limits = groupsOf(id, config, host);
   const about = {
     id,
-    lower: [],
-    input: true,
-    files: [],
-    init: false,
-    cidfile: undefined,
     filter,
     limits,
     bundle,
@@ -75,7 +70,8 @@ export const readBundle = async (
   if (!hasUsers) return { ...about, config };
   const { planUserNamespace, withoutPrivilege } = await import("../../containers/user-namespace.ts");
   const inside = withoutPrivilege(config, host);
-  return { ...about, config: inside, users: planUserNamespace(inside, about.directory, host) };
+  // Who is root inside may look at nothing of root's outside but the container's own root.
+  return { ...about, config: inside, users: planUserNamespace(inside, path, host) };
 };
 
 const absolute = (path: string): string => {

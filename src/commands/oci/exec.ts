@@ -167,11 +167,6 @@ const joining = async (
     id,
     config,
     filter,
-    lower: [],
-    input: true,
-    files: [],
-    init: false,
-    cidfile: undefined,
     limits: {
       hierarchies: [],
       groups: [],
@@ -189,7 +184,7 @@ const joining = async (
   };
   if (!config.linux.namespaces.some(({ type, path }) => type === "user" && path === undefined)) return about;
   const { planUserNamespace } = await import("../../containers/user-namespace.ts");
-  return { ...about, users: planUserNamespace(config, about.directory, host) };
+  return { ...about, users: planUserNamespace(config, config.root.path, host) };
 };
 
 /** `path` is below the container's own groups; with a controller in front, only there. */
