@@ -50,12 +50,13 @@ export const listContainers = (
   const cut = (text: string): string => (notruncate || text.length <= 30 ? text : `${text.slice(0, 29)}…`);
   const rows = all.map((it) => [
     it.id,
+    cut(printable(it.image ?? "")),
     cut(printable(it.command.join(" "))),
     statusOf(it, age(it)),
     it.state === "running" ? String(it.first.pid) : "",
     it.name ?? "",
   ]);
-  if (!noheadings) rows.unshift(["CONTAINER ID", "COMMAND", "STATUS", "PID", "NAMES"]);
+  if (!noheadings) rows.unshift(["CONTAINER ID", "IMAGE", "COMMAND", "STATUS", "PID", "NAMES"]);
   return rows.length ? columns(rows) : "";
 };
 

@@ -90,7 +90,7 @@ live("nsk ps -a lists those that run, with name, labels and first process, and n
   });
   expect(listed().find(({ id }) => id === other.id)).toMatchObject({ name: null, labels: {} });
   const [heading, ...lines] = runNsk("ps", "-a").stdout.split("\n");
-  expect(heading).toMatch(/^CONTAINER ID +COMMAND +STATUS +PID +NAMES$/);
+  expect(heading).toMatch(/^CONTAINER ID +IMAGE +COMMAND +STATUS +PID +NAMES$/);
   expect(lines.find((line) => line.startsWith(it.id))).toMatch(
     new RegExp(`^${it.id} +sh -c .* +Up .* +${it.first} +${name}$`),
   );

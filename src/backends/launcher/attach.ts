@@ -7,7 +7,7 @@ import type { AttachStep } from "../../plan/plan.ts";
 import { type Lowering, lowerCleanup, reportAndEnd, slotVariable } from "./calls.ts";
 import type { Variable } from "./ops.ts";
 import { stopSelf } from "./runtime.ts";
-import { readyTo, record, relay, watch } from "./supervise.ts";
+import { readyTo, record, relay, takeSignal, watch } from "./supervise.ts";
 
 const STDERR = 2;
 const STDOUT_STREAM = 1;
@@ -60,18 +60,7 @@ export const attachRoutine = (lowering: Lowering, step: AttachStep): void => {
   b.jump(loop);
 
   b.label(signaled);
-  b.syscall("read", [signals, info, 128]);
-  b.branch("lt", b.result, 0, loop);
-  b.load(signal, info, 4); // ssi_signo
-  const on = (numbers: readonly number[], routine: () => void): void => {
-    const [other, mine] = [b.fresh("other"), b.fresh("mine")];
-    for (const number of numbers) b.branch("eq", signal, number, mine);
-    b.jump(other);
-    b.label(mine);
-    routine();
-    b.jump(loop);
-    b.label(other);
-  };
+  const on = takeSignal(lowering, signals, info, loop);
   on([SIG.SIGTSTP, SIG.SIGTTIN, SIG.SIGTTOU], () => {
     terminal.restore();
     stopSelf(b);
