@@ -310,7 +310,7 @@ describe("with a registry", () => {
   });
   withRegistry("which ps -a shows of its containers", () => {
     const { run } = openStore();
-    const id = output(run("run", "-d", `${host}/team/app:1`)).trim();
+    const id = run("run", "-d", `${host}/team/app:1`).stdout.trim();
     expect(run("wait", id).stdout).toBe("0\n");
     expect(output(run("ps", "-a"))).toMatch(new RegExp(`^${id} +${host}/team/app:1 +\\S+.* Exited`, "m"));
     output(run("rm", id));
