@@ -401,6 +401,23 @@ describe("run", () => {
   }
 });
 
+describe("containers in the background", () => {
+  const id = `nsk-strace-joined-${process.pid}`;
+  const isRoot = needs("root") === undefined;
+  beforeAll(() => {
+    if (isRoot) runCommand([nsk, "run", "-d", "--name", id, "sleep", "1000"]);
+  });
+  afterAll(() => {
+    if (isRoot) runCommand([nsk, "rm", "-f", id]);
+  });
+  same(["run", "-d", "--rm", "true"]);
+  same(["run", "-d", "-i", "--init", "--rm", "-u", "1:1", "--timeout", "60", "true"]);
+  same(["exec", id, "true"]);
+  same(["exec", "-u", "1:1", "-w", "/tmp", "-e", "A=b", id, "true"]);
+  same(["exec", "--privileged", id, "true"]);
+  same(["exec", "-d", id, "true"]);
+});
+
 describe("run without root", () => {
   const directory = "/tmp/nsk-65534";
   afterAll(() => rmSync(directory, { recursive: true, force: true }));

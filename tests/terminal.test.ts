@@ -210,6 +210,17 @@ describe("a terminal of the container's own", () => {
       await sane(terminal, settings);
     }),
   );
+  atTerminal("is the container's console, too, for every user and below a read-only root", () =>
+    inWindow(async (terminal, settings) => {
+      for (const options of ["", "--read-only", "--init -u 65534", "-v /tmp:/dev/x"])
+        expect(
+          await terminal.run(
+            `${nsk} run -t ${options} -- sh -c '[ "$(stat -c %t:%T /dev/console)" = "$(stat -c %t:%T "$(tty)")" ] && echo is'`,
+          ),
+        ).toBe("is\n0");
+      await sane(terminal, settings);
+    }),
+  );
   atTerminal("its status is the program's, and a signal's is 128 + n", () =>
     inWindow(async (terminal, settings) => {
       expect(await terminal.run(`${nsk} run -it -- sh -c 'exit 9'`)).toBe("9");

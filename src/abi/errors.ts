@@ -11,6 +11,8 @@ export class UsageError extends Error {
     readonly hint?: string,
     /** The exit status, where it is not the command's usual one. */
     readonly status?: number,
+    /** The option that the command has not, as written but for its value: `--gpus`. */
+    readonly unknown?: string,
   ) {
     super(message);
   }

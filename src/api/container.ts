@@ -138,10 +138,24 @@ const flagsOf = (options: ContainerOptions): RunFlags => {
  * image cannot be had
  * @see docker-run(1)
  */
-export const container = async (
+export const container = (
   root: string | { readonly rootfs: string },
   argv: readonly string[] = [],
   options: ContainerOptions = {},
+): Promise<Program> => {
+  // Later the runtime does not know any more who called from a module's top level.
+  const { stack = "" } = new Error();
+  return planOf(root, argv, options).catch((error: unknown) => {
+    if (error instanceof Error)
+      error.stack = `${error.name}: ${error.message}${stack.slice(stack.indexOf("\n"))}`;
+    throw error;
+  });
+};
+
+const planOf = async (
+  root: string | { readonly rootfs: string },
+  argv: readonly string[],
+  options: ContainerOptions,
 ): Promise<Program> => {
   const host = liveHost();
   const flags = { ...flagsOf(options), ...(typeof root === "string" ? { image: root } : root) };

@@ -136,7 +136,7 @@ export const explainLines = (steps: readonly Step[], depth = 0): Line[] =>
         return [{ depth, text: `errors go to descriptor ${step.to}`, heading: true }];
       case "heed":
         return [
-          withReason(depth, `read(${step.from.slot}[0], report, 512)`, step.reason),
+          withReason(depth, `read(${step.from.slot}[0], words, 512)`, step.reason),
           {
             depth,
             text: `when the report is of a failure: wait4(${step.pid.slot}), and end as it ended`,
@@ -302,7 +302,17 @@ export const explain = (plan: Plan): string =>
     })
     .join("\n") + "\n";
 
-/** The value of `--explain=json`, as it goes into JSON.stringify. */
+/**
+ * The value of `--explain=json`, as it goes into JSON.stringify.
+ *
+ * @example
+ * ```ts
+ * import { explainJson, program } from "nsk";
+ *
+ * const { steps } = explainJson(program(["true"], { namespaces: ["uts"] })) as { steps: { call: string }[] };
+ * console.log(steps[0]?.call); // → unshare
+ * ```
+ */
 export const explainJson = (plan: Plan): object => ({ name: plan.name, steps: plan.steps.flatMap(stepJson) });
 
 const callJson = (step: CallStep): object => ({

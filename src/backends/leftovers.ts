@@ -38,9 +38,10 @@ export const removeLeftovers = (state: string, kept: string | undefined): void =
       if ((first === undefined || endProcess(first)) && groups.map(removeGroup).every(Boolean)) {
         const details = parseDetails(lines.join("\n"));
         const stays = details !== undefined && details.detached && !details.autoRemove;
+        const isKept =
+          details?.detached === true && kept !== undefined && removeKept(`${kept}/${name}`, stays);
         const taken = details?.name;
-        if (!stays && taken !== undefined && isName(taken)) remove(`${state}/names/${taken}`);
-        if (details?.detached && kept !== undefined) removeKept(`${kept}/${name}`, stays);
+        if (!isKept && taken !== undefined && isName(taken)) remove(`${state}/names/${taken}`);
         remove(path);
       }
     }
@@ -83,16 +84,17 @@ const isGone = (path: string): boolean => {
   return fd === -errno("ENOENT");
 };
 
-/** Removes the directory of a container, unless `stays` says that it is to stay as far as it is whole. */
-export const removeKept = (directory: string, stays = false): void => {
+/** Removes the directory of a container, unless `stays` says that it is to stay, and it is whole: whether it is there still. */
+export const removeKept = (directory: string, stays = false): boolean => {
   const details = `${directory}/${KEPT.details}`;
   if (stays) {
     const text = readFile(details);
-    if (text !== undefined && parseDetails(decode(text))) return;
+    if (text !== undefined && parseDetails(decode(text))) return true;
   }
   // What says that there is a container goes last.
   for (const name of [KEPT.log, KEPT.end, KEPT.details]) remove(`${directory}/${name}`);
   remove(directory, AT.AT_REMOVEDIR);
+  return false;
 };
 
 /** When a process started, in clock ticks since the machine did, from its line in /proc. @see proc_pid_stat(5) */

@@ -11,9 +11,20 @@ import { address, syscall, type Word, writeAll } from "../sys/linux.ts";
 type Slots = Map<string, number>;
 
 /**
+ * Makes the calls of a plan in this process, one after the other.
  * Throws {@link StepError} for the call that failed, after taking back what the plan says to take back. Returns how many
  * calls failed that are only reported (`onError: "warn"`); the rest of such a call's group is passed over. What would
  * take back each call that was made is left in `undos`.
+ *
+ * @example
+ * ```ts
+ * import { cgroup, perform } from "nsk";
+ *
+ * const group = cgroup(`example-${process.pid}`, ["pids"]);
+ * perform(group.plans.create({ "pids.max": 20 }));
+ * console.log(group.get("pids.max")); // → 20
+ * await group.delete();
+ * ```
  */
 export const perform = (plan: Plan, undos: CallStep[] = []): number => {
   const slots: Slots = new Map();

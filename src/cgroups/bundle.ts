@@ -59,6 +59,19 @@ export const planBundleGroups = (
   };
 };
 
+/** New limits for the groups of a bundle, by their directories. Throws {@link HostError} for what cannot be had here. */
+export const planBundleUpdate = (host: Host, groups: readonly string[], resources: Resources): CallStep[] => {
+  const hierarchies = readHierarchies(host).filter(({ mountPoint }) =>
+    groups.some((group) => group.startsWith(`${mountPoint}/`)),
+  );
+  const [first] = hierarchies;
+  const group = groups.find((it) => first && it.startsWith(`${first.mountPoint}/`));
+  if (!first || group === undefined) throw new HostError("the container has no control groups here");
+  const path = group.slice(first.mountPoint.length);
+  const settings = withoutSwap(settingsOf(resources, hierarchies), hierarchies, host);
+  return planSettings(host, hierarchies, { groups: [path], settings }).steps.map(plain);
+};
+
 /** A kernel that does not count swap has no file for it; engines give a limit all the same. */
 const withoutSwap = (settings: readonly Setting[], hierarchies: Hierarchies, host: Host): Setting[] => {
   const memory = locate(hierarchies, "memory")?.hierarchy;

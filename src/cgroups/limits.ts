@@ -57,7 +57,7 @@ export const planLimits = (host: Host, name: string, limits: Limits, base?: Base
   const { devices, counted } = limits;
   let isLimited = false;
   for (const part of parts) if (part.given(limits)) isLimited = true;
-  if (!isLimited && !devices && !counted) return NOTHING;
+  if (!isLimited && !devices && !counted) return NO_LIMITS;
   const hierarchies = readHierarchies(host);
   const filter = devices && locateDeviceFilter(host, hierarchies);
   const wanted = parts.flatMap((part) =>
@@ -131,7 +131,8 @@ const counters = (host: Host, hierarchies: Hierarchies): { hierarchy: Hierarchy;
     return controller !== "" && (isRoot || isHandedOn) ? [location] : [];
   });
 
-const NOTHING: LimitsPlan = {
+/** Of a container without groups of its own. */
+export const NO_LIMITS: LimitsPlan = {
   hierarchies: [],
   groups: [],
   create: [],

@@ -42,7 +42,8 @@ export const complete = async (words: readonly string[], host: Host, images: Ima
   const [name] = words;
   if (words.length > 1 && name !== undefined && Object.hasOwn(commands, name)) {
     const command = await commands[name]!.load();
-    return begunBy(current, completeCommand(name, command, words.slice(1), host, images));
+    if (name === "help" || name === "man") return begunBy(current, await pageNames(words.slice(1)));
+    return completeBelow(name, command, words.slice(1), host, images);
   }
   if (words.length > 1) return none;
   if (current.startsWith("-"))
@@ -57,6 +58,51 @@ const commandNames = (): Promise<Candidate[]> =>
       return { word, description };
     }),
   );
+
+/** A command with commands of its own: those where its first operand stands, and what one of them takes behind it. */
+const completeBelow = async (
+  name: string,
+  command: Command<any>,
+  words: readonly string[],
+  host: Host,
+  images: Images,
+): Promise<Completion> => {
+  const { definition, subcommands } = command;
+  const current = words.at(-1)!;
+  const before = words.slice(0, -1);
+  if (subcommands) {
+    const table: OptionTable = { ...definition.args, ...standardOptions(definition.args) };
+    const { waiting, operands } = walk(table, before, false);
+    const [word] = operands;
+    if (word !== undefined && Object.hasOwn(subcommands, word)) {
+      const rest = words.slice(before.length - operands.length + 1);
+      return completeBelow(`${name} ${word}`, await subcommands[word]!(), rest, host, images);
+    }
+    if (!waiting && !current.startsWith("-"))
+      return word === undefined ? begunBy(current, await subcommandNames(command)) : none;
+  }
+  return begunBy(current, completeCommand(name, command, words, host, images));
+};
+
+const subcommandNames = async ({ subcommands = {} }: Command<any>): Promise<Completion> =>
+  only(
+    await Promise.all(
+      Object.entries(subcommands).map(async ([word, load]) => {
+        const { description } = (await load()).definition.meta as { description: string };
+        return { word, description };
+      }),
+    ),
+  );
+
+/** Commands, and behind one with commands of its own those. */
+const pageNames = async (words: readonly string[]): Promise<Completion> => {
+  const [name, ...more] = words.slice(0, -1).filter((word) => !word.startsWith("-"));
+  if (words.at(-1)!.startsWith("-")) return only(optionNames(standardOptions({})));
+  if (name === undefined) return named(Object.keys(commands));
+  return more.length === 0 && Object.hasOwn(commands, name)
+    ? subcommandNames(await commands[name]!.load())
+    : none;
+};
 
 const begunBy = (start: string, { candidates, besides }: Completion): Completion => ({
   candidates: candidates.filter(({ word }) => word.startsWith(start)),
@@ -142,7 +188,18 @@ interface Sources {
 }
 
 /** Parts of hints that stand for something, and are no words to be typed. */
-const PLACEHOLDERS: readonly string[] = ["uid", "gid", "name", "pid", "file", "dir", "id", "user", "group"];
+const PLACEHOLDERS: readonly string[] = [
+  "uid",
+  "gid",
+  "name",
+  "pid",
+  "file",
+  "dir",
+  "id",
+  "user",
+  "group",
+  "number",
+];
 
 /** Candidates for an option's value, by what the table calls it. */
 const valuesOf = (option: Option, current: string, sources: Sources): Completion => {
@@ -150,16 +207,24 @@ const valuesOf = (option: Option, current: string, sources: Sources): Completion
   const hint = option.valueHint ?? "";
   if (hint === "dir") return besides("directories");
   if (/^file\b|^FILE$/.test(hint)) return besides("files");
-  return valueByHint(hint, current, sources) ?? alternatives(hint);
+  return valueByHint(hint, current, sources) ?? alternatives(hint, sources.host);
 };
 
-/** `a|b|c` as far as they are words. */
-const alternatives = (hint: string): Completion =>
-  /^[\w:]+(?:\|[\w:]+)+$/.test(hint)
-    ? named(hint.split("|").filter((word) => /^[\w]+$/.test(word) && !PLACEHOLDERS.includes(word)))
-    : /^[a-z]+$/.test(hint) && hint === "json"
-      ? named([hint])
-      : none;
+/** `a|b|c[:d]` as far as they are words, and for `container:NAME` the containers that run. */
+const alternatives = (hint: string, host: Host): Completion => {
+  if (hint === "json") return named([hint]);
+  const parts = hint.replaceAll(/\[[^\]]*\]/g, "").split("|");
+  if (parts.length === 1) return none;
+  return named(
+    parts.flatMap((part) =>
+      part === "container:NAME"
+        ? runningWords(host).map((word) => `container:${word}`)
+        : /^[a-z][\w-]*$/.test(part) && !PLACEHOLDERS.includes(part)
+          ? [part]
+          : [],
+    ),
+  );
+};
 
 const valueByHint = (hint: string, current: string, { host, images }: Sources): Completion | undefined => {
   switch (hint) {
@@ -184,8 +249,8 @@ const valueByHint = (hint: string, current: string, { host, images }: Sources): 
       return besides("files");
     case "IMAGE":
       return named(images());
-    case "id":
-      return named(containersOf(host));
+    case "container":
+      return named(runningWords(host));
     default:
       return undefined;
   }
@@ -202,7 +267,6 @@ const operandsOf = (
   const { host, images } = sources;
   const isFirst = operands.length === 0;
   if (name === "run") return isFirst ? { ...named(images()), besides: "programs" } : besides("files");
-  if (name === "help" || name === "man") return isFirst ? named(Object.keys(commands)) : none;
   if (usage.includes("<container>"))
     return isFirst || usage.includes("<container>...") ? named(containerWords(host)) : besides("files");
   if (usage.includes("<program>")) return besides(isFirst ? "programs" : "files");
@@ -264,7 +328,8 @@ const keptIds = (host: Host): string[] => {
   return kept === undefined ? [] : (host.list(kept) ?? []);
 };
 
+/** Names and ids of those that run; a name is there until `nsk rm`, too. */
+const runningWords = (host: Host): string[] => [...recorded(host, namesIn), ...containersOf(host)];
+
 /** Names and ids, of those that have ended as well. */
-const containerWords = (host: Host): string[] => [
-  ...new Set([...recorded(host, namesIn), ...containersOf(host), ...keptIds(host)]),
-];
+const containerWords = (host: Host): string[] => [...new Set([...runningWords(host), ...keptIds(host)])];

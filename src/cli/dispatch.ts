@@ -1,13 +1,14 @@
 // From the words of the command line to a command and its exit status. What is imported here is what every start of
 // nsk pays for.
 
+import { UsageError } from "../abi/errors.ts";
 import { mirroredTools } from "../commands/mirrored.ts";
 import { print } from "../commands/output.ts";
 import { liveHost } from "../host/live.ts";
 import { writeAll } from "../sys/linux.ts";
 import type { Command } from "../commands/command.ts";
 import { type Failed, report } from "./failure.ts";
-import { parse } from "./getopt.ts";
+import { parse, type Parsed } from "./getopt.ts";
 import { ownOptions, standardKeys, standardOptions } from "./standard.ts";
 import { findCommand, unknownSubcommand } from "./table.ts";
 import { version } from "./version.ts";
@@ -61,6 +62,13 @@ const runCommand = async (name: string, words: readonly string[]): Promise<numbe
   }
 };
 
+/** In the place of an error for an unknown option, one for an option that another tool has. */
+const lacking = async (error: unknown, { lacks }: Command): Promise<UsageError | undefined> => {
+  const option = error instanceof UsageError ? error.unknown : undefined;
+  const reason = option === undefined ? undefined : await lacks?.(option);
+  return reason === undefined ? undefined : new UsageError(reason);
+};
+
 /** `failed` becomes this command's. */
 const runLoaded = async (
   name: string,
@@ -72,11 +80,18 @@ const runLoaded = async (
   failed.name = `nsk ${name}`;
   failed.status = command.failure;
   const table = command.definition.args;
-  const { options, operands, dashed } = parse({ ...table, ...standardOptions(table) }, words, {
-    name: failed.name,
-    permute: command.permute,
-    endAt: standardKeys,
-  });
+  let parsed: Parsed<typeof table & ReturnType<typeof standardOptions>>;
+  try {
+    parsed = parse({ ...table, ...standardOptions(table) }, words, {
+      name: failed.name,
+      permute: command.permute,
+      endAt: standardKeys,
+      truths: command.truths,
+    });
+  } catch (error) {
+    throw (await lacking(error, command)) ?? error;
+  }
+  const { options, operands, dashed } = parsed;
   if (options.help) {
     const { helpText, subcommandRows } = await import("./help.ts");
     return said(helpText(command, await subcommandRows(command)));

@@ -12,7 +12,19 @@ export interface Habits {
   readonly name: string;
   /** Keys of options that end the parsing at once, so that `--help` wins over the mistakes behind it. */
   readonly endAt?: readonly string[];
+  /** Options without a value may have docker's: `--rm=true`, `--rm=false`. */
+  readonly truths?: boolean | undefined;
 }
+
+/** docker's words for what is so and what is not. */
+const TRUTHS: Readonly<Record<string, boolean>> = {
+  true: true,
+  t: true,
+  1: true,
+  false: false,
+  f: false,
+  0: false,
+};
 
 export interface Parsed<T> {
   readonly options: Values<T>;
@@ -75,7 +87,7 @@ const longNames = (table: OptionTable): Map<string, Name> => {
 export const parse = <T extends OptionTable>(
   table: T,
   argv: readonly string[],
-  { permute, name, endAt = [] }: Habits,
+  { permute, name, endAt = [], truths = false }: Habits,
 ): Parsed<T> => {
   const help = `try '${name} --help'`;
   let long: Map<string, Name> | undefined;
@@ -112,8 +124,16 @@ export const parse = <T extends OptionTable>(
     const word = complete(long, typed, body, help);
     const found = long.get(word)!;
     if (found.option.type === "boolean") {
-      if (attached !== undefined) throw new UsageError(`option '--${word}' doesn't allow an argument`, help);
-      give(found, `--${word}`, undefined);
+      const truth = attached === undefined || (truths ? TRUTHS[attached.toLowerCase()] : undefined);
+      if (truth === undefined)
+        throw new UsageError(
+          truths
+            ? `invalid argument '${attached}' for '--${word}': true or false`
+            : `option '--${word}' doesn't allow an argument`,
+          help,
+        );
+      if (truth) give(found, `--${word}`, undefined);
+      else values[found.key] = absent(found.option);
     } else if (attached !== undefined || found.option.optional) {
       give(found, `--${word}`, attached);
     } else {
@@ -128,7 +148,7 @@ export const parse = <T extends OptionTable>(
       const letter = String.fromCodePoint(rest.codePointAt(0)!);
       rest = rest.slice(letter.length);
       const found = findShort(table, letter);
-      if (!found) throw new UsageError(`invalid option -- '${letter}'`, help);
+      if (!found) throw new UsageError(`invalid option -- '${letter}'`, help, undefined, `-${letter}`);
       if (found.option.type === "boolean" || found.option.short === "never") {
         give(found, `-${letter}`, undefined);
         continue;
@@ -175,6 +195,8 @@ const complete = (long: ReadonlyMap<string, Name>, typed: string, body: string, 
     throw new UsageError(
       `unrecognized option '--${body}'`,
       near === undefined ? help : `did you mean '--${near}'?`,
+      undefined,
+      `--${typed}`,
     );
   }
   // Several names of one option are no ambiguity.

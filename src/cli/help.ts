@@ -4,7 +4,7 @@ import { command, type Command, type Option, type OptionTable } from "../command
 import { print } from "../commands/output.ts";
 import { namesOf } from "./getopt.ts";
 import { ownOptions, standardOptions } from "./standard.ts";
-import { commands, findCommand } from "./table.ts";
+import { commands, loadCommand } from "./table.ts";
 
 const WIDTH = 80;
 /** Where descriptions begin at most; a longer label has its line to itself. */
@@ -143,9 +143,7 @@ export const help = command({
     const [name, word] = operands;
     if (name === undefined) print(await overview());
     else {
-      const command = await findCommand(name).load();
-      const below = word === undefined ? undefined : command.subcommands?.[word];
-      const shown = below ? await below() : command;
+      const shown = await loadCommand(name, word);
       print(helpText(shown, await subcommandRows(shown)));
     }
     return 0;

@@ -7,9 +7,9 @@ import { mirroredTools } from "../commands/mirrored.ts";
 import { print } from "../commands/output.ts";
 import type { Host } from "../host/host.ts";
 import { programCandidates } from "../plan/program.ts";
-import { firstSentence, type Row, rowsOf, sentence, wrap } from "./help.ts";
+import { firstSentence, type Row, rowsOf, sentence, subcommandRows, wrap } from "./help.ts";
 import { ownOptions, standardOptions } from "./standard.ts";
-import { commands, findCommand } from "./table.ts";
+import { commands, loadCommand } from "./table.ts";
 import { version } from "./version.ts";
 
 /** A part of a page: paragraphs, or terms and what they mean. */
@@ -27,21 +27,28 @@ export interface Page {
 
 const trimmed = (rows: readonly Row[]): Row[] => rows.map(([left, right]) => [left.trim(), sentence(right)]);
 
-/** The page of a command. */
-export const pageOf = ({ definition, usage, failure }: Command<any>): Page => {
+/** `nsk-oci-run`, as man(1) looks for `nsk oci run`. */
+const pageName = (name: string): string => `nsk-${name.replaceAll(" ", "-")}`;
+
+/** The page of a command; `subcommands` are its {@link subcommandRows}. */
+export const pageOf = (
+  { definition, usage, failure }: Command<any>,
+  subcommands: readonly Row[] = [],
+): Page => {
   const { name, description } = definition.meta as { name: string; description: string };
   const table = definition.args;
   const operands = rowsOf(table, true);
   const mirrored = (mirroredTools as readonly string[]).includes(name);
   return {
-    name: `nsk-${name}`,
+    name: pageName(name),
     sections: [
-      { title: "NAME", text: [`nsk-${name} - ${lower(firstSentence(description))}`] },
+      { title: "NAME", text: [`${pageName(name)} - ${lower(firstSentence(description))}`] },
       {
         title: "SYNOPSIS",
         text: [`nsk ${name} ${usage}`, ...(mirrored ? [`${name} ${usage}   (by a link of that name)`] : [])],
       },
       { title: "DESCRIPTION", text: [sentence(description)] },
+      ...(subcommands.length ? [{ title: "COMMANDS", terms: trimmed(subcommands) }] : []),
       ...(operands.length ? [{ title: "ARGUMENTS", terms: trimmed(operands) }] : []),
       {
         title: "OPTIONS",
@@ -140,12 +147,13 @@ export const man = command({
       command: { type: "positional", description: "a command of nsk; nsk itself unless given" },
     },
   },
-  usage: "[options] [<command>]",
+  usage: "[options] [<command> [<command>]]",
   permute: true,
   failure: 1,
   run: async ({ options, operands, host }) => {
-    const [name] = operands;
-    const page = name === undefined ? await pageOfAll() : pageOf(await findCommand(name).load());
+    const [name, word] = operands;
+    const shown = name === undefined ? undefined : await loadCommand(name, word);
+    const page = shown ? pageOf(shown, await subcommandRows(shown)) : await pageOfAll();
     if (options.roff) print(roffOf(page));
     else if (host.isTerminal(1) && hasMan(host)) return showByMan(roffOf(page));
     else print(textOf(page));

@@ -81,6 +81,15 @@ export const findCommand = (name: string): Entry => {
   throw new UsageError(`'${name}' is not a command of nsk`, hint);
 };
 
+/** A command, or one of its own commands. Throws {@link UsageError} for what is none. */
+export const loadCommand = async (name: string, word: string | undefined): Promise<Command<any>> => {
+  const command = await findCommand(name).load();
+  if (word === undefined) return command;
+  const { subcommands = {} } = command;
+  if (Object.hasOwn(subcommands, word)) return subcommands[word]!();
+  throw unknownSubcommand(name, word, subcommands);
+};
+
 /** The error for a subcommand that is none, which names the nearest. */
 export const unknownSubcommand = (name: string, word: string, known: object): UsageError => {
   const near = nearest(word, Object.keys(known));

@@ -23,6 +23,7 @@ export const attach = command({
   usage: "[options] <container>",
   permute: true,
   failure: 1,
+  truths: true,
   run: ({ options, operands, host, name }) => {
     const keys = parseKeys(options.detachKeys);
     const it = theOne(operands, host);

@@ -60,6 +60,10 @@ export interface Command<T extends OptionTable = OptionTable> {
   readonly usage: string;
   /** Commands of its own, named by its first operand; it is not run itself then. */
   readonly subcommands?: Readonly<Record<string, () => Promise<Command<any>>>>;
+  /** Its options without a value may have docker's: `--rm=false`. */
+  readonly truths?: boolean;
+  /** Why it has not an option (`--gpus`) that the tool it is like has; undefined for what that has not either. */
+  readonly lacks?: (option: string) => Promise<string | undefined>;
   /** The exit status of bad usage and of a failure that has none of its own. */
   readonly failure: number;
   /**

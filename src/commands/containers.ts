@@ -15,7 +15,7 @@ import { type End, findContainer, type Running } from "../containers/record.ts";
 import { ownStatePath } from "../containers/state-path.ts";
 import { findKeptPath } from "../containers/kept-files.ts";
 import type { Host } from "../host/host.ts";
-import { close } from "../sys/linux.ts";
+import { close, writeAll } from "../sys/linux.ts";
 import { print } from "./output.ts";
 
 /** All are looked up before anything happens to one of them. */
@@ -79,6 +79,16 @@ export const watchEnd = (it: Known, host: Host): (() => End | undefined) => {
 const endOf = (id: string, host: Host): End | undefined => {
   const now = knownContainers(host).find((it) => it.id === id);
   return now && now.state !== "running" ? now.end : undefined;
+};
+
+/** Says on standard error that the kernel had killed a program of it for want of memory, and at which limit. */
+export const tellOutOfMemory = ({ config }: Known, end: End | undefined, who: string): void => {
+  if (!end?.outOfMemory) return;
+  const { limit } = config.linux.resources.memory ?? {};
+  writeAll(
+    2,
+    `${who}: out of memory: the kernel killed a program of the container${limit === undefined ? "" : `, whose limit is ${limit} bytes`}\n`,
+  );
 };
 
 /** Kills one that runs, and returns when its supervisor has cleaned up. */

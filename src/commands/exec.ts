@@ -44,6 +44,7 @@ export const exec = command({
   },
   usage: "[options] <container> <program> [<argument>...]",
   failure: 1,
+  truths: true,
   run: ({ options, operands, host, name }) => {
     const [word, ...args] = operands;
     if (word === undefined || args.length === 0)

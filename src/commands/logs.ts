@@ -8,7 +8,7 @@ import { lineCutter, parseFrames, type Piece, STREAM } from "../containers/log.t
 import { encode } from "../abi/bytes.ts";
 import { address, close, open, syscall, writeAll } from "../sys/linux.ts";
 import { command } from "./command.ts";
-import { theOne } from "./containers.ts";
+import { tellOutOfMemory, theOne } from "./containers.ts";
 
 export const logs = command({
   definition: {
@@ -38,6 +38,7 @@ export const logs = command({
   usage: "[options] <container>",
   permute: true,
   failure: 1,
+  truths: true,
   run: ({ options, operands, host, name }) => {
     const tail = parseTail(options.tail);
     const [since, until] = [parseTime("since", options.since), parseTime("until", options.until)];
@@ -96,6 +97,7 @@ export const logs = command({
     const now = options.follow ? knownContainers(host).find(({ id }) => id === it.id) : it;
     if (now && now.state !== "running") lost += BigInt(now.end?.lost ?? 0);
     tellLost();
+    if (now && now.state !== "running") tellOutOfMemory(now, now.end, name);
     return 0;
   },
 });

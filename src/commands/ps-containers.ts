@@ -12,11 +12,17 @@ const TICKS = 100;
 /** A table for people, or JSON. */
 export const listContainers = (
   host: Host,
-  { json, noheadings, notruncate }: { json: boolean; noheadings: boolean; notruncate: boolean },
+  {
+    json,
+    noheadings,
+    notruncate,
+    quiet,
+  }: { json: boolean; noheadings: boolean; notruncate: boolean; quiet: boolean },
 ): string => {
   tidy(host);
   const uptime = Number.parseFloat(host.read("/proc/uptime") ?? "0");
   const all = knownContainers(host).toReversed(); // docker: the youngest first
+  if (quiet && !json) return all.map(({ id }) => `${id}\n`).join("");
   const now = Date.now();
   const age = (it: Known): number =>
     it.state === "running"
@@ -44,12 +50,13 @@ export const listContainers = (
   const cut = (text: string): string => (notruncate || text.length <= 30 ? text : `${text.slice(0, 29)}…`);
   const rows = all.map((it) => [
     it.id,
+    cut(printable(it.image ?? "")),
     cut(printable(it.command.join(" "))),
     statusOf(it, age(it)),
     it.state === "running" ? String(it.first.pid) : "",
     it.name ?? "",
   ]);
-  if (!noheadings) rows.unshift(["CONTAINER ID", "COMMAND", "STATUS", "PID", "NAMES"]);
+  if (!noheadings) rows.unshift(["CONTAINER ID", "IMAGE", "COMMAND", "STATUS", "PID", "NAMES"]);
   return rows.length ? columns(rows) : "";
 };
 

@@ -37,8 +37,8 @@ const options = {
   container: {
     type: "string",
     alias: "c",
-    valueHint: "id",
-    description: "list the processes of this container, by the beginning of its id",
+    valueHint: "container",
+    description: "list the processes of this container, by the beginning of its id; nsk's own by name, too",
   },
   cgroup: {
     type: "string",
@@ -69,6 +69,7 @@ const options = {
     valueHint: "list",
     description: "the columns to print, or +<list> for more than the usual ones",
   },
+  quiet: { type: "boolean", alias: "q", description: "with -a: ids alone" },
   noheadings: { type: "boolean", alias: "n", description: "print no heading" },
   raw: { type: "boolean", alias: "r", description: "print words separated by single spaces" },
   notruncate: {
@@ -102,14 +103,35 @@ export const ps = command({
   failure: 1,
   run: async ({ options, operands, host }) => {
     if (options.all) {
+      refuseBeside(options, operands);
       const { listContainers } = await import("./ps-containers.ts");
       print(listContainers(host, options));
       return 0;
     }
-    print(listProcesses(options, operands, host));
+    if (options.quiet) throw new UsageError("--quiet lists the ids of containers: it goes with --all");
+    const container = options.container && (await idOf(options.container, host));
+    print(listProcesses({ ...options, container }, operands, host));
     return 0;
   },
 });
+
+/** What chooses among processes, or shows them, has no meaning for a list of containers. */
+const refuseBeside = (options: Options, operands: readonly string[]): void => {
+  const { all: _, noheadings: _n, notruncate: _w, json: _j, quiet: _q, ...others } = options;
+  for (const [key, value] of Object.entries(others))
+    if (value !== undefined && value !== false && !(Array.isArray(value) && value.length === 0))
+      throw new UsageError(
+        `--all lists containers, and --${key} is for processes`,
+        "nsk ps -a --json has all that is known of them",
+      );
+  if (operands.length) throw new UsageError(`unexpected argument '${operands[0]}': --all lists containers`);
+};
+
+/** The id of the container of nsk's that runs under a name; else the word, the beginning of an id of anybody's. */
+const idOf = async (word: string, host: Host): Promise<string> => {
+  const { runningContainers } = await import("../backends/containers.ts");
+  return runningContainers(host).find(({ name }) => name === word)?.id ?? word;
+};
 
 const parseKind = (type: string | undefined): Link => {
   const found = links.find((link) => link === (type ?? "pid"));

@@ -26,6 +26,7 @@ export const rm = command({
   usage: "[options] <container>...",
   permute: true,
   failure: 1,
+  truths: true,
   run: ({ options, operands, host }) => {
     tidy(host);
     const all = named(operands, host);

@@ -19,6 +19,7 @@ const NO_PORTS = "the container has no network of its own but loopback, so there
 const refused = {
   publish: ["--publish", NO_PORTS],
   publishAll: ["--publish-all", NO_PORTS],
+  ip: ["--ip", "the container has no network of its own but loopback, so there is no address to have"],
   restart: ["--restart", "nobody watches over a container but the nsk that waits for it"],
   healthCmd: ["--health-cmd", "there are no health checks"],
 } as const;
@@ -32,6 +33,8 @@ const refusedOptions = {
     description: "refused: no ports",
   },
   publishAll: { type: "boolean", alias: "P", description: "refused: no ports" },
+  // By itself: it begins the name of --ipc.
+  ip: { type: "string", valueHint: "address", description: "refused: no addresses" },
   restart: { type: "string", valueHint: "policy", description: "refused: nothing is started again" },
   healthCmd: { type: "string", valueHint: "command", description: "refused: no health checks" },
 } as const satisfies OptionTable;
@@ -285,6 +288,8 @@ export const run = command({
   },
   usage: "[options] [<image>|--] [<program> [<argument>...]]",
   failure: 125,
+  truths: true,
+  lacks: async (option) => (await import("./run-lacks.ts")).whyNot(option),
   run: async ({ options, operands, dashed, host, name }) => {
     refuse(options);
     const keys = options.detachKeys === undefined ? undefined : await keysToDetach(options, host);

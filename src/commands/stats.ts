@@ -1,7 +1,7 @@
 // nsk stats: what containers use, from their control groups.
 
-import { UsageError } from "../abi/errors.ts";
-import { runningContainers } from "../backends/containers.ts";
+import { HostError, UsageError } from "../abi/errors.ts";
+import { knownContainers, runningContainers } from "../backends/containers.ts";
 import { readHierarchies } from "../cgroups/hierarchies.ts";
 import { readUsage, type Sources, sourcesOf, type Usage } from "../cgroups/usage.ts";
 import { findContainer, type Running } from "../containers/record.ts";
@@ -26,6 +26,7 @@ export const stats = command({
   usage: "[options] [<container>...]",
   permute: true,
   failure: 1,
+  truths: true,
   run: async ({ options, operands, host }) => {
     const sources = sourcesOf(readHierarchies(host));
     const chosen = (): Running[] => choose(operands, host);
@@ -37,7 +38,7 @@ export const stats = command({
       try {
         now = read(chosen(), sources, host);
       } catch (error) {
-        if (!first && error instanceof UsageError) return 0; // they have ended
+        if (!first && (error instanceof HostError || error instanceof UsageError)) return 0; // they have ended
         throw error;
       }
       const rows = now.all.map((one) => rowOf(one, before, now));
@@ -54,8 +55,13 @@ const SECOND = 1000;
 const CLEAR = "\x1b[H\x1b[J";
 
 const choose = (operands: readonly string[], host: Host): Running[] => {
-  const all = runningContainers(host);
-  return operands.length ? operands.map((word) => findContainer(all, word)) : all;
+  if (operands.length === 0) return runningContainers(host);
+  const all = knownContainers(host);
+  return operands.map((word) => {
+    const found = findContainer(all, word);
+    if (found.state !== "running") throw new HostError(`container ${word} is not running`);
+    return found;
+  });
 };
 
 interface Reading {

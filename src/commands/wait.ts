@@ -2,7 +2,7 @@
 
 import { HostError } from "../abi/errors.ts";
 import { command } from "./command.ts";
-import { named, watchEnd } from "./containers.ts";
+import { named, tellOutOfMemory, watchEnd } from "./containers.ts";
 import { print } from "./output.ts";
 
 export const wait = command({
@@ -12,9 +12,9 @@ export const wait = command({
   },
   usage: "<container>...",
   failure: 1,
-  run: ({ operands, host }) => {
-    const all = named(operands, host).map(([it, word]) => [watchEnd(it, host), word] as const);
-    for (const [awaitEnd, word] of all) {
+  run: ({ operands, host, name }) => {
+    const all = named(operands, host).map(([it, word]) => [watchEnd(it, host), it, word] as const);
+    for (const [awaitEnd, it, word] of all) {
       const end = awaitEnd();
       if (!end)
         throw new HostError(
@@ -22,6 +22,7 @@ export const wait = command({
           "the nsk that waited for it was killed as well",
         );
       print(`${end.status}\n`);
+      tellOutOfMemory(it, end, `${name}: ${word}`);
     }
     return 0;
   },

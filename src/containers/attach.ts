@@ -5,6 +5,7 @@ import { slot } from "../plan/call.ts";
 import * as enter from "../plan/namespace-steps.ts";
 import type { Plan } from "../plan/plan.ts";
 import * as steps from "../plan/steps.ts";
+import { hold } from "./hold.ts";
 import { forget, log } from "./kept.ts";
 import { KEPT } from "./kept-files.ts";
 import { master, record, signals, supervisor } from "./container.ts";
@@ -25,8 +26,6 @@ export interface Attach {
   readonly keys: readonly number[];
 }
 
-const GONE = "the container has ended";
-
 /** For a process that the supervisor knows already as the one that carries the terminal. */
 export const planAttach = (name: string, attach: Attach): Plan => {
   const first = slot("first");
@@ -36,8 +35,7 @@ export const planAttach = (name: string, attach: Attach): Plan => {
     descriptors: "standard",
     steps: [
       prepared("signals"),
-      enter.openProcess(attach.supervisor.pid, supervisor, { reason: "it passes signals on, and waits" }),
-      ...steps.identify(attach.supervisor.pid, attach.supervisor.started, GONE),
+      ...hold(attach.supervisor, supervisor, { reason: "it passes signals on, and waits" }),
       enter.openProcess(attach.first, first, {
         reason: "its end is the container's; it may have come",
         onError: "ignore",

@@ -13,6 +13,15 @@ export const deviceNodes = (devices: readonly Device[]): CallStep[] => [
   ...DEVICE_LINKS.map(([link, target]) => steps.symlink(target, link)),
 ];
 
+/** Bound by its number: it is the first of a devpts that nobody else has seen yet. */
+export const terminalAsConsole = (): CallStep[] => [
+  steps.ensureFile("/dev/console", 0o600),
+  steps.mount(
+    { source: "/dev/pts/0", target: "/dev/console", fstype: null, flags: MS.MS_BIND, data: null },
+    { title: "make /dev/console", reason: "the terminal is the console, too, as docker has it" },
+  ),
+];
+
 const deviceNode = (device: Device): CallStep[] => {
   const parent = parentOf(device.path);
   const { uid = 0, gid = 0 } = device;

@@ -10,6 +10,7 @@ import { type CallStep, int, partOf, slot, valueOf } from "../plan/call.ts";
 import * as enter from "../plan/namespace-steps.ts";
 import type { Plan, Step } from "../plan/plan.ts";
 import * as steps from "../plan/steps.ts";
+import { hold } from "./hold.ts";
 import { heeded } from "./background.ts";
 import type { NamespaceType, Process } from "./config.ts";
 import { mask, master, pair, report, REPORT, signals, supervisor } from "./container.ts";
@@ -42,7 +43,6 @@ export interface Exec {
   readonly background: boolean;
 }
 
-const GONE = "the container has ended";
 const [told, target, program] = [slot("told"), slot("target"), slot("program")];
 
 /** The descriptor that the pipe for the program's id has at last. */
@@ -59,8 +59,7 @@ export const planExec = (name: string, exec: Exec, host: Host): Plan => {
     ...(background ? [] : [steps.pipe(told, { reason: "over it comes the program's process id" })]),
     prepared("signals"),
     ...steps.openSelf(supervisor),
-    enter.openProcess(first.pid, target, { reason: "a hold on the container's first process" }),
-    ...steps.identify(first.pid, first.started, GONE),
+    ...hold(first, target, { reason: "a hold on the container's first process", status: 1 }),
     ...(terminal ? [openPair()] : []),
     {
       kind: "fork",

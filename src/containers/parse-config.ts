@@ -398,7 +398,8 @@ const readDevice = (part: Part): Device => {
   };
 };
 
-const readResources = (part: Part): Resources => {
+/** Also what `update --resources` reads. */
+export const readResources = (part: Part): Resources => {
   if (isMissing(part)) return {};
   const { unified, rdma } = { unified: member(part, "unified"), rdma: member(part, "rdma") };
   return {

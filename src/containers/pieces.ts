@@ -8,7 +8,7 @@ import type { Host } from "../host/host.ts";
 import { parseMountinfo } from "../host/mountinfo.ts";
 import type { CallStep } from "../plan/call.ts";
 import * as steps from "../plan/steps.ts";
-import { overlayPath } from "./root.ts";
+import { overlayPath, throwawayMemory } from "./root.ts";
 
 /**
  * Puts it together at `STATE/root`. What is mounted shows as an empty directory, as it does below a single overlay. Files
@@ -57,16 +57,7 @@ export const rootInPieces = (state: string, own: readonly string[], host: Host):
     ];
   };
   return [
-    steps.mount(
-      {
-        source: "tmpfs",
-        target: state,
-        fstype: "tmpfs",
-        flags: MS.MS_NOSUID | MS.MS_NODEV,
-        data: "mode=0700",
-      },
-      { reason: "memory that takes what the container writes, gone with it" },
-    ),
+    throwawayMemory(state),
     ...["upper", "work"].map((name) => steps.mkdir(`${state}/${name}`, 0o700)),
     steps.mkdir(base, 0o755),
     steps.mount(

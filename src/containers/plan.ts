@@ -7,7 +7,7 @@ import type { Host } from "../host/host.ts";
 import type { CallStep } from "../plan/call.ts";
 import type { ForkStep, Plan, Step } from "../plan/plan.ts";
 import * as steps from "../plan/steps.ts";
-import { hasNamespace, hasNewNamespace, isEarly, isVolume, type Mount } from "./config.ts";
+import { type Config, hasNamespace, hasNewNamespace, isEarly, isVolume, type Mount } from "./config.ts";
 import {
   type Container,
   first,
@@ -22,7 +22,7 @@ import {
   umask,
 } from "./container.ts";
 import { CAPABILITIES, DEVICES, MASKED_PATHS, MOUNTS, READONLY_PATHS } from "./defaults.ts";
-import { deviceNodes, protections } from "./devices.ts";
+import { deviceNodes, protections, terminalAsConsole } from "./devices.ts";
 import { directories, fileSystem, ownFile } from "./mounts.ts";
 import { lastCalls, prepared } from "./prepared.ts";
 import { boundingSet, confinement, identity } from "./privileges.ts";
@@ -186,8 +186,13 @@ const fileSystems = (
   return first ? [prepared("file systems"), ...others] : others;
 };
 
+/** Whether what is in /dev is the container's alone, and no volume's. */
+const hasOwnDev = ({ mounts }: Config): boolean =>
+  !mounts.some((mount) => isVolume(mount) && /^\/dev($|\/(console|pts)($|\/))/.test(mount.destination));
+
 const standardInput = (container: Container): Step[] => {
   const { config, input, background } = container;
-  if (config.process.terminal) return steps.openTerminal(pair);
+  if (config.process.terminal)
+    return [...steps.openTerminal(pair), ...(hasOwnDev(config) ? terminalAsConsole() : [])];
   return [...(input ? [] : [prepared("no input")]), ...(background?.output(container) ?? [])];
 };

@@ -46,6 +46,19 @@ const lowerDirectories = (lower: readonly string[]): { from: string | undefined;
   return { from, words: lower.map((path) => overlayPath(path.slice(from.length + 1))).join(":") };
 };
 
+/** The memory that a throwaway layer is in; the root is put together there, too. */
+export const throwawayMemory = (state: string): CallStep =>
+  steps.mount(
+    {
+      source: "tmpfs",
+      target: state,
+      fstype: "tmpfs",
+      flags: MS.MS_NOSUID | MS.MS_NODEV,
+      data: "mode=0700",
+    },
+    { reason: "memory that takes what the container writes, gone with it" },
+  );
+
 /** What is written lands in memory, and is gone with the container. */
 const overlaid = (container: Container): CallStep[] => {
   const { config, lower, state, users } = container;
@@ -56,16 +69,7 @@ const overlaid = (container: Container): CallStep[] => {
     ...(from === undefined
       ? []
       : [steps.chdir(from, { reason: "mount(2) takes a page: the layers by their last names" })]),
-    steps.mount(
-      {
-        source: "tmpfs",
-        target: state,
-        fstype: "tmpfs",
-        flags: MS.MS_NOSUID | MS.MS_NODEV,
-        data: "mode=0700",
-      },
-      { reason: "memory that takes what the container writes, gone with it" },
-    ),
+    throwawayMemory(state),
     steps.mkdir(`${state}/upper`, 0o755),
     steps.mkdir(`${state}/work`, 0o700),
     steps.mkdir(`${state}/root`, 0o755),

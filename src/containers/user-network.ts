@@ -24,10 +24,14 @@ export interface UserNetwork {
 const FORWARDER = "169.254.1.1";
 
 /**
- * `pasta[:OPTION,...]` or `slirp4netns[:NAME=VALUE,...]`. `fifo`: a name for a file of its own. Throws {@link HostError}
- * where the program is not there.
+ * `pasta[:OPTION,...]` or `slirp4netns[:NAME=VALUE,...]`. `fifo`: a name for a file of its own. In the
+ * background nobody of it may hold what the caller waits for. Throws {@link HostError} where the program is not there.
  */
-export const planUserNetwork = (text: string, fifo: string, host: Host): UserNetwork => {
+export const planUserNetwork = (
+  text: string,
+  { fifo, background }: { readonly fifo: string; readonly background: boolean },
+  host: Host,
+): UserNetwork => {
   const colon = text.indexOf(":");
   const program = colon < 0 ? text : text.slice(0, colon);
   const options = colon < 0 ? [] : text.slice(colon + 1).split(",");
@@ -40,7 +44,8 @@ export const planUserNetwork = (text: string, fifo: string, host: Host): UserNet
     );
   return {
     resolver: known.resolver,
-    connect: (child) => start(program, path, fifo, (ready) => known.words(child, ready, fifo)),
+    connect: (child) =>
+      start(program, path, { fifo, background }, (ready) => known.words(child, ready, fifo)),
   };
 };
 
@@ -130,7 +135,7 @@ const isTruth = (text: string): boolean => text === "true" || text === "false";
 const start = (
   program: string,
   path: string,
-  fifo: string,
+  { fifo, background }: { readonly fifo: string; readonly background: boolean },
   words: (ready: Slot) => (string | Text)[],
 ): Step[] => {
   const [ready, both, keeper] = [slot("ready"), slot("both"), slot("keeper")];
@@ -143,7 +148,12 @@ const start = (
       undo: steps.unlink(fifo, { tolerate: [errno("ENOENT")] }),
     }),
     steps.open(fifo, O.O_RDWR | O.O_CLOEXEC, both, { title }),
-    steps.open(fifo, O.O_RDONLY | O.O_CLOEXEC, ready, { title }),
+    steps.open(fifo, O.O_RDONLY | O.O_CLOEXEC, ready, {
+      title,
+      ...(background && {
+        undo: enter.say(`nsk run: ${program} gives no network; without -d it says why`),
+      }),
+    }),
     {
       kind: "fork",
       flags: 0,
@@ -151,8 +161,10 @@ const start = (
       reason: `who waits for ${program}, and ends it with the supervisor`,
       child: [
         ...steps.dieWithParent(SIG.SIGKILL, supervisor),
+        steps.setsid({ reason: "signals of the caller's terminal are not for the network" }),
         ...steps.openSelf(above),
         enter.looseQueue(errors),
+        ...(background ? enter.quiet(errors) : []),
         enter.keepOpen(both, writer),
         {
           kind: "fork",

@@ -38,6 +38,17 @@ const variable = (name: string): string | undefined => {
   return environment.slice(start, end < 0 ? undefined : end);
 };
 
+/**
+ * This machine and its user, as planners ask for them. A fact is read when it is asked for.
+ *
+ * @example
+ * ```ts
+ * import { liveHost } from "nsk";
+ *
+ * const host = liveHost();
+ * console.log(host.euid, host.kind("/etc/passwd")); // → 0 file
+ * ```
+ */
 export const liveHost = (): Host => ({
   arch,
   get euid() {

@@ -57,7 +57,22 @@ interface Entry {
   readonly isUser: boolean;
 }
 
-/** @see nsenter(1) */
+/**
+ * The plan of `nsenter`: the namespaces of a process, or files, and a program in them. `name` is what its errors begin
+ * with.
+ *
+ * @example
+ * ```ts
+ * import { liveHost, planNsenter, run, spawn } from "nsk";
+ *
+ * await using child = spawn(["sh", "-c", "hostname; exec sleep 60"], { hostname: "box", stdout: "pipe" });
+ * await child.stdout?.getReader().read();
+ * const program = { program: "hostname", argv: ["hostname"], candidates: ["/bin/hostname"] };
+ * const plan = planNsenter("example", { target: child.pid, namespaces: { uts: "target" }, program }, liveHost());
+ * console.log((await run(plan)).stdout.trim()); // → box
+ * ```
+ * @see nsenter(1)
+ */
 export const planNsenter = (name: string, request: NsenterRequest, host: Host): Plan => {
   const { target } = request;
   const steps: Step[] = [];

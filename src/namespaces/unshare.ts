@@ -66,7 +66,20 @@ export interface Groups {
   readonly remove: readonly CallStep[];
 }
 
-/** @see unshare(1) */
+/**
+ * The plan of `unshare`: new namespaces, and a program in them. `name` is what its errors begin with.
+ *
+ * @example
+ * ```ts
+ * import { liveHost, planUnshare, run } from "nsk";
+ *
+ * const program = { program: "readlink", argv: ["readlink", "/proc/self/ns/uts"], candidates: ["/bin/readlink"] };
+ * const plan = planUnshare("example", { kinds: ["uts"], fork: false, propagation: "private", program }, liveHost());
+ * const [inside, outside] = [await run(plan), await run(program.argv)];
+ * console.log(inside.stdout === outside.stdout); // → false
+ * ```
+ * @see unshare(1)
+ */
 export const planUnshare = (name: string, request: UnshareRequest, host: Host): Plan => {
   const { kinds, fork, owner, groups } = request;
   if (groups && groups.remove.length > 0 && kinds.includes("user"))

@@ -4,7 +4,22 @@
 import type { Arg, CallStep, Loaded, Slot } from "./call.ts";
 import type { Plan, Step } from "./plan.ts";
 
-/** Throws RangeError with the first mistake of a plan. `here`: the plan runs no program, so it needs no last step. */
+/**
+ * Throws RangeError with the first mistake of a plan. `here`: the plan runs no program, so it needs no last step.
+ *
+ * @example
+ * ```ts
+ * import { checkPlan, steps } from "nsk";
+ *
+ * const plan = { name: "example", failure: 1, steps: [steps.chdir("/")] };
+ * checkPlan(plan, "here");
+ * try {
+ *   checkPlan(plan);
+ * } catch (error) {
+ *   console.log(error instanceof RangeError); // → true
+ * }
+ * ```
+ */
 export const checkPlan = (plan: Plan, how: "launcher" | "here" = "launcher"): void => {
   checkProcess(plan.steps, new Set(), how === "here");
 };

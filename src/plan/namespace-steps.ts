@@ -176,6 +176,12 @@ export const looseQueue = (pair: Slot): CallStep =>
     "pipe",
   );
 
+/** A line on standard error. */
+export const say = (line: string): CallStep => {
+  const value = encode(`${line}\n`);
+  return call("write", [int(2), { type: "bytes", value }, int(value.length)], "write", { onError: "ignore" });
+};
+
 /** What is in a pipe of {@link quiet} goes to standard error, and `line` behind it. */
 export const tellErrors = (errors: Slot, line: string): CallStep[] => {
   const [said, length, title] = [
@@ -183,12 +189,11 @@ export const tellErrors = (errors: Slot, line: string): CallStep[] => {
     slot("length"),
     "write",
   ];
-  const value = encode(`${line}\n`);
   const quietly = { onError: "ignore" } as const;
   return [
     call("read", [partOf(errors, 0), said, int(said.size)], "read", { ...quietly, result: length }),
     call("write", [int(2), said, valueOf(length)], title, quietly),
-    call("write", [int(2), { type: "bytes", value }, int(value.length)], title, quietly),
+    say(line),
   ];
 };
 
@@ -270,7 +275,7 @@ export const ownFilesOfProc = (about?: About): CallStep =>
 
 /** `prctl(PR_SET_DUMPABLE, 0)`: its files in /proc are root's outside, and nobody traces it. @see PR_SET_DUMPABLE(2const) */
 export const hideFromOthers = (about?: About): CallStep =>
-  call("prctl", [int(PR.PR_SET_DUMPABLE, "PR_SET_DUMPABLE"), int(0)], "prctl", about);
+  call("prctl", [int(PR.PR_SET_DUMPABLE, "PR_SET_DUMPABLE"), int(0, "SUID_DUMP_DISABLE")], "prctl", about);
 
 /**
  * `linkat(AT_FDCWD, "/proc/self/fd/N", AT_FDCWD, pathname, AT_SYMLINK_FOLLOW)`: give an open file a name, for whom

@@ -6,7 +6,15 @@ const DEFAULT_PATH = "/bin:/usr/bin";
 
 /**
  * The files to try for `program`. A name with a slash is itself. An empty entry of PATH, also one made by a colon at
- * its beginning or end, is the current directory. @see execvp(3)
+ * its beginning or end, is the current directory.
+ *
+ * @example
+ * ```ts
+ * import { programCandidates } from "nsk";
+ *
+ * console.log(programCandidates("ls", "/usr/bin:/bin").join(" ")); // → /usr/bin/ls /bin/ls
+ * ```
+ * @see execvp(3)
  */
 export const programCandidates = (program: string, PATH: string | undefined): string[] => {
   if (program === "" || program.includes("/")) return [program];

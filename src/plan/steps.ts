@@ -762,7 +762,7 @@ export const moveDescriptor = (fd: Arg, to: number, result: Slot, about?: About)
 /** Reads the line of /proc of process `pid`, and ends unless it is the one that started at `started`. */
 export const identify = (pid: number, started: string, hint: string): Step[] => {
   const [fd, title] = [slot("stat"), `find process ${pid}`];
-  const stat = { type: "buffer", name: "its line", size: 1024 } as const;
+  const stat = { type: "buffer", name: "line", size: 1024 } as const;
   return [
     open(`/proc/${pid}/stat`, O.O_RDONLY | O.O_CLOEXEC, fd, {
       title,

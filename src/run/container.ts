@@ -137,7 +137,7 @@ const containerOf = async (
   const network = /^(?:pasta|slirp4netns)/.test(values.network ?? "")
     ? (await import("../containers/user-network.ts")).planUserNetwork(
         values.network!,
-        `${statePath(host)}/${id}.pid`,
+        { fifo: `${statePath(host)}/${id}.pid`, background: values.detach },
         host,
       )
     : undefined;

@@ -4,12 +4,12 @@ import { HostError } from "../abi/errors.ts";
 import { runningContainers } from "../backends/containers.ts";
 import { type Flags, type Joined, SHARED } from "../containers/docker.ts";
 import { NAMESPACE_FLAGS } from "../containers/plan.ts";
+import { hold } from "../containers/hold.ts";
 import { findContainer, type Running } from "../containers/record.ts";
 import type { Host } from "../host/host.ts";
 import { slot } from "../plan/call.ts";
 import * as enter from "../plan/namespace-steps.ts";
 import type { Step } from "../plan/plan.ts";
-import { identify } from "../plan/steps.ts";
 
 /** What comes from others, and the steps that enter it. Throws {@link HostError} for an IPC namespace that is not to be shared. */
 export const shareWith = (
@@ -44,8 +44,7 @@ const joinSteps = (other: Running, flags: number): Step[] => {
   const { id, first } = other;
   const held = slot(heldName(other));
   return [
-    enter.openProcess(first.pid, held, { reason: `the first process of container ${id}` }),
-    ...identify(first.pid, first.started, "the container has ended"),
+    ...hold(first, held, { reason: `the first process of container ${id}` }),
     enter.setns(held, flags, `enter namespaces of container ${id}`, {
       reason: "what is started from here on shares them",
     }),

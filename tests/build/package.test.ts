@@ -13,7 +13,7 @@ const packed = testNeeding("npm", tsc);
 let consumer: string;
 let listed: readonly string[] = [];
 
-const consumed = `import { cgroup, explain, namespaces, program, run, spawn, StepError, type Process, type Output } from "nsk";
+const consumed = `import { cgroup, container, explain, namespaces, program, run, spawn, StepError, type ContainerOptions, type Process, type Output } from "nsk";
 
 const output: Output = await run(["sh", "-c", "echo out; exit 3"], { env: { PATH: "/usr/bin:/bin" } });
 await using child: Process = spawn(["cat"], { stdin: "pipe", stdout: "pipe" });
@@ -25,7 +25,9 @@ const { status } = await child.exited;
 const plan = explain(program(["true"], { hostname: "sandbox", mounts: [{ source: "/a", target: "/b" }] }));
 const pid: number | undefined = namespaces(["pid"])[0]?.pid;
 const group: () => number[] = cgroup("x").processes;
-console.log(JSON.stringify([output, text, status, plan.includes("sethostname"), typeof pid, typeof group, new StepError("x", 1).name]));
+const options: ContainerOptions = { limits: { pids: 20 }, capDrop: ["ALL"] };
+const refused: string = await container({ rootfs: "/no/such/root" }, ["true"], options).then(() => "", String);
+console.log(JSON.stringify([output, text, status, plan.includes("sethostname"), typeof pid, typeof group, new StepError("x", 1).name, refused]));
 `;
 
 beforeAll(() => {
@@ -99,6 +101,7 @@ packed("works under Bun", () => {
     "number",
     "function",
     "StepError",
+    "HostError: --rootfs /no/such/root: no such directory",
   ]);
 });
 

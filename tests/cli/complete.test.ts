@@ -17,6 +17,8 @@ const host = fixtureHost({
     "/proc/17/comm": "sleep\n",
     "/proc/170/comm": "bash\n",
     "/run/nsk/0123456789ab": "",
+    "/run/nsk/names/web": "",
+    "/var/lib/nsk/containers/ba9876543210/log": "",
   },
 });
 
@@ -74,7 +76,30 @@ describe("the words that may stand there", () => {
     ["script ", [], "files"],
     ["types ", [], "directories"],
     ["completion ", ["bash", "zsh", "fish"]],
-    ["ps --container ", ["0123456789ab"]],
+    ["ps --container ", ["web", "0123456789ab"]],
+    ["run --network ", ["none", "host", "container:web", "container:0123456789ab", "pasta", "slirp4netns"]],
+    ["run --pid=c", ["--pid=container:web", "--pid=container:0123456789ab"]],
+    ["run --userns ", ["host", "keep-id"]],
+    ["logs --tail ", ["all"]],
+    ["logs ", ["web", "0123456789ab", "ba9876543210"]],
+    ["exec -it w", ["web"]],
+    ["exec web ", [], "files"],
+    ["oci st", ["start", "state"]],
+    ["oci --log-format ", ["text", "json"]],
+    ["oci --root /r create --pid-", ["--pid-file"]],
+    ["oci create --bundle ", [], "directories"],
+    ["oci run box ", []],
+    ["man oci de", ["delete"]],
+    [
+      "help oci ",
+      "create run start state list kill exec delete pause resume update ps spec features".split(" "),
+    ],
+    ["help run ", []],
+    ["man --roff", []],
+    ["logs w", ["web"]],
+    ["exec ", ["web", "0123456789ab", "ba9876543210"]],
+    ["exec web l", [], "files"],
+    ["rm web b", ["ba9876543210"]],
   ] as const satisfies readonly (readonly [string, readonly string[], string?])[])
     test(`nsk ${line}`, async () => {
       expect(await asked(line)).toEqual({ words: [...words], besides });

@@ -306,3 +306,12 @@ describe("unshare of util-linux complains in the same words", () => {
       expect(`unshare: ${message}`).toBe(stderr.split("\n")[0]!);
     });
 });
+
+test("with docker's habits an option without a value may have true or false", () => {
+  const given = (...words: string[]) =>
+    parse(table, words, { name: "run", truths: true }).options as { fork: boolean };
+  expect(given("--fork=true", "x").fork).toBe(true);
+  expect(given("--fork", "--fork=false", "x").fork).toBe(false);
+  expect(given("--fork=0").fork).toBe(false);
+  expect(() => given("--fork=yes")).toThrow("invalid argument 'yes' for '--fork': true or false");
+});

@@ -57,6 +57,17 @@ test("as text", () => {
   `);
 });
 
+test("of a command with commands of its own, and of one of those", () => {
+  expect(runNsk("man", "oci").stdout).toContain("\nCOMMANDS\n");
+  expect(runNsk("man", "oci", "run").stdout).toContain("nsk-oci-run - make a container from a bundle");
+  for (const command of ["man", "help"])
+    expect(runNsk(command, "oci", "rum")).toMatchObject({
+      status: 1,
+      stderr: `nsk ${command}: 'rum' is not a command of nsk oci\nhint: did you mean run?\n`,
+    });
+  expect(runNsk("man", "ps", "run").stderr).toStartWith("nsk man: 'run' is not a command of nsk ps\n");
+});
+
 test("as roff nothing of the text is taken for a request or an escape", () => {
   const lines = roffOf(pageOf(sample)).split("\n");
   expect(lines).toContain("Do a thing. It takes a \\e and a 'quote'.");

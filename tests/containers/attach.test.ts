@@ -173,7 +173,7 @@ describe("nsk run -it --detach-keys", () => {
     });
     back.type("end\n");
     await back.ends(5);
-    expect(remainsOf(Id)).toEqual(nothing);
+    await until("all of it is gone", () => Bun.deepEquals(remainsOf(Id), nothing));
     expect(existsSync(`${KEPT}/${Id}`)).toBe(false);
   });
   live("shows all that a short program prints, and has its status", async () => {

@@ -182,7 +182,11 @@ describe("nsk run -d", () => {
     const late = sh("sleep 1000", "--init", "--timeout", "1");
     const large = sh("tail /dev/zero; exit 9", "-m", "20m");
     expect(ended(late)).toBe("137");
-    expect(ended(large)).toBe("9");
+    const told = /^nsk wait: \w+: out of memory: .*, whose limit is 20971520 bytes\n$/;
+    expect(runNsk("wait", large)).toMatchObject({ stdout: "9\n", stderr: expect.stringMatching(told) });
+    expect(runNsk("logs", large).stderr).toEndWith(
+      "nsk logs: out of memory: the kernel killed a program of the container, whose limit is 20971520 bytes\n",
+    );
     expect(inspected(large).State).toMatchObject({ OOMKilled: true, ExitCode: 9 });
     expect(inspected(late).State).toMatchObject({ OOMKilled: false, ExitCode: 137 });
     runNsk("rm", late, large);
@@ -286,6 +290,9 @@ live("nsk stats shows what one uses that has no limit", () => {
   expect(runNsk("stats", "--no-stream", id).stdout).toMatch(
     /^CONTAINER ID +NAME +CPU % +MEM USAGE \/ LIMIT +MEM % +PIDS\n[0-9a-f]{12} +-- +[\d.]+% +[\d.]+\w+ \/ -- +-- +1\n$/,
   );
+  runNsk("kill", id);
+  runNsk("wait", id);
+  expect(runNsk("stats", "--no-stream", id).stderr).toBe(`nsk stats: container ${id} is not running\n`);
   runNsk("rm", "-f", id);
 });
 

@@ -171,6 +171,7 @@ live("the end of a container is that of all in it", async () => {
   await child.stdout.getReader().read();
   runNsk("kill", id);
   expect(await child.exited).toBe(137);
+  runNsk("wait", id);
   expect(runNsk("exec", id, "true")).toMatchObject({
     status: 1,
     stderr: `nsk exec: container ${id} is not running\n`,

@@ -12,6 +12,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { longName } from "../../src/cli/getopt.ts";
 import { ownFiles } from "../../src/containers/docker-files.ts";
 import { parseResources, parseUlimits } from "../../src/containers/docker-limits.ts";
 import { allDevices, parseDevice, parseMounts } from "../../src/containers/docker-mounts.ts";
@@ -442,6 +443,11 @@ describe("--init", () => {
     expect(await sleeping.exited).toBe(143);
     await until("it is gone", () => stateOf(sleeping.first) === undefined);
   });
+  live("tells nothing of the words that nsk was called with, but for its name", () => {
+    const ran = runNsk("run", "--init", "-e", "WORD=of-the-caller", "cat", "/proc/1/cmdline");
+    expect(ran).toMatchObject({ status: 0, stderr: "" });
+    expect(ran.stdout.replaceAll("\0", "")).toBe(nsk);
+  });
   live("tells nothing of the caller's environment", () => {
     const ran = runCommand([nsk, "run", "--init", "--privileged", "cat", "/proc/1/environ"], {
       NSK_SECRET: "hidden",
@@ -458,10 +464,26 @@ describe("what nsk has not is refused by name", () => {
     [["-P"], "--publish-all: the container has no network of its own but loopback"],
     [["--restart", "always"], "--restart: nobody watches over a container"],
     [["--health-cmd", "true"], "--health-cmd: there are no health checks"],
+    [["--ip", "10.0.0.2"], "--ip: the container has no network of its own but loopback"],
+    [["--gpus", "all"], "--gpus: no drivers are brought in"],
+    [["--volumes-from=web"], "--volumes-from: volumes are not looked up at other containers"],
+    [["--link=a:b"], "--link: a container has loopback"],
+    [["-a", "stdout"], "--attach: the standard files are the caller's"],
     [["--userns", "keep-id"], "--userns keep-id: root's containers have the host's ids (host)"],
   ])("%p", (options, message) => {
     const { status, stderr } = runNsk("run", ...options, "true");
     expect({ status, stderr }).toEqual({ status: 125, stderr: expect.stringContaining(message) });
+  });
+  test("what docker has not either is an unknown option", () => {
+    expect(runNsk("run", "--constructor", "true").stderr).toStartWith(
+      "nsk run: unrecognized option '--constructor'\n",
+    );
+  });
+  test("every such option of docker's has its reason, and is none that nsk has", async () => {
+    const { run } = await import("../../src/commands/run.ts");
+    for (const option of ["--expose", "--log-driver", "--runtime", "--mac-address", "--health-interval"])
+      expect(await run.lacks!(option)).toStartWith(`${option}: `);
+    for (const key in run.definition.args) expect(await run.lacks!(`--${longName(key)}`)).toBeUndefined();
   });
   live("and what means nothing else is taken", () => {
     expect(

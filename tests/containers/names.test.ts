@@ -90,15 +90,38 @@ live("nsk ps -a lists those that run, with name, labels and first process, and n
   });
   expect(listed().find(({ id }) => id === other.id)).toMatchObject({ name: null, labels: {} });
   const [heading, ...lines] = runNsk("ps", "-a").stdout.split("\n");
-  expect(heading).toMatch(/^CONTAINER ID +COMMAND +STATUS +PID +NAMES$/);
+  expect(heading).toMatch(/^CONTAINER ID +IMAGE +COMMAND +STATUS +PID +NAMES$/);
   expect(lines.find((line) => line.startsWith(it.id))).toMatch(
     new RegExp(`^${it.id} +sh -c .* +Up .* +${it.first} +${name}$`),
   );
+  expect(runNsk("ps", "-aq").stdout.split("\n")).toContain(it.id);
+  const byName = runNsk("ps", "-r", "-n", "-c", name, "-o", "pid");
+  expect({ ...byName, stdout: byName.stdout.split("\n")[0] }).toMatchObject({
+    status: 0,
+    stdout: `${it.first}`,
+  });
   for (const each of [it, other]) {
     each.say("");
     expect(await each.exited).toBe(0);
   }
   expect(listed().filter(({ id }) => id === it.id || id === other.id)).toEqual([]);
+});
+
+describe("what is for processes is refused beside ps -a, and what is for containers without it", () => {
+  test.each([
+    [["-a", "-o", "pid"], "--all lists containers, and --format is for processes"],
+    [["-a", "-e"], "--all lists containers, and --every is for processes"],
+    [["-a", "-c", "web"], "--all lists containers, and --container is for processes"],
+    [["-a", "web"], "unexpected argument 'web': --all lists containers"],
+    [["-q"], "--quiet lists the ids of containers: it goes with --all"],
+  ])("%j", (words, message) => {
+    const { status, stdout, stderr } = runNsk("ps", ...words);
+    expect({ status, stdout, stderr: stderr.split("\n")[0] }).toEqual({
+      status: 1,
+      stdout: "",
+      stderr: `nsk ps: ${message}`,
+    });
+  });
 });
 
 live("a name is one container's, until that ends", async () => {

@@ -8,6 +8,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -240,6 +241,12 @@ describe("a network that a program provides", () => {
         return false; // it has ended
       }
     });
+  const statOf = (pid: string): string => readFileSync(`/proc/${pid}/stat`, "latin1");
+  const sessionOf = (pid: string): string =>
+    statOf(pid)
+      .replace(/^.*\) /s, "")
+      .split(" ")[3]!;
+  const nameOf = (pid: string): string => /\((.*)\)/s.exec(statOf(pid))![1]!;
   /** What is said to the host's port 8080 of loopback, from inside by `address`. */
   const asks = (network: string, address: string): Ran => {
     const server = "echo answer | timeout 4 busybox nc -l -p 8080 >/dev/null 2>&1 &";
@@ -288,9 +295,45 @@ describe("a network that a program provides", () => {
         stderr: "inherit",
       });
       expect(new TextDecoder().decode((await child.stdout.getReader().read()).value)).toBe("up\n");
+      // Ctrl-C at the caller's terminal is for the container to take, and not for its network.
+      const [own, ...others] = [String(child.pid), ...running()].map(sessionOf);
+      expect(others.filter((session) => session !== own).length).toBeGreaterThan(2);
+      expect(
+        running()
+          .filter((pid) => nameOf(pid) === network)
+          .map(sessionOf),
+      ).not.toContain(own);
       child.kill("SIGKILL");
       await until("all have ended", () => running().length === 0);
     }
+  });
+  networked("in the background nobody of it holds what the caller waits for", async () => {
+    const nskIn = (...words: string[]): Ran => user().run([user().binary, ...words], how);
+    for (const network of ["pasta", "slirp4netns"]) {
+      const started = nskIn(
+        "run",
+        "-d",
+        "--rm",
+        "--name",
+        "in-background",
+        "--network",
+        network,
+        "sleep",
+        "100",
+      );
+      expect(started).toMatchObject({
+        status: 0,
+        stdout: expect.stringMatching(/^[0-9a-f]{12}\n$/),
+        stderr: "",
+      });
+      expect(nskIn("kill", "in-background").status).toBe(0);
+      await until("all have ended", () => running().length === 0);
+    }
+    expect(nskIn("run", "-d", "--network", "pasta:--nonsense", "true")).toMatchObject({
+      status: 125,
+      stdout: "",
+      stderr: "nsk run: pasta gives no network; without -d it says why\n",
+    });
   });
   networked("what the program says of its failure is told, and there is no container", () => {
     const ran = inside("echo ran", ["--network", "slirp4netns:cidr=10.0.0.0/32"], how);

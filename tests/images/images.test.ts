@@ -308,6 +308,13 @@ describe("with a registry", () => {
     expect(output(run("run", `${host}/team/app@${digest}`))).toBe("hello\n");
     expect(output(run("pull", `${host}/team/app@${digest}`))).toBe(`${host}/team/app@${digest}\n`);
   });
+  withRegistry("which ps -a shows of its containers", () => {
+    const { run } = openStore();
+    const id = run("run", "-d", `${host}/team/app:1`).stdout.trim();
+    expect(run("wait", id).stdout).toBe("0\n");
+    expect(output(run("ps", "-a"))).toMatch(new RegExp(`^${id} +${host}/team/app:1 +\\S+.* Exited`, "m"));
+    output(run("rm", id));
+  });
   withRegistry("what is not there is one line, and leaves nothing", () => {
     const { run, path } = openStore();
     const { status, stdout, stderr } = run("pull", `${host}/team/none:1`);

@@ -334,6 +334,18 @@ describe("a program is in", () => {
       get("cpu.cfs_quota_us"),
       get("pids.max"),
     ]).toEqual([String(64 << 20), String(32 << 20), "25000", "20"]);
+    expect(oci("update", "--memory", String(48 << 20), "--pids-limit", "30", id)).toMatchObject({
+      status: 0,
+      stderr: "",
+    });
+    const file = join(newDirectory(), "resources.json");
+    writeFileSync(file, JSON.stringify({ cpu: { quota: 30_000 } }));
+    expect(oci("update", "--resources", file, id)).toMatchObject({ status: 0, stderr: "" });
+    expect([get("memory.limit_in_bytes"), get("cpu.cfs_quota_us"), get("pids.max")]).toEqual([
+      String(48 << 20),
+      "30000",
+      "30",
+    ]);
     oci("delete", "-f", id);
     runCommand(["sh", "-c", `rmdir /sys/fs/cgroup/*/${id} /sys/fs/cgroup/${id} 2>/dev/null`]);
   });

@@ -126,6 +126,15 @@ describe("a container", () => {
     expect(runBundle(newBundle("sh -c 'kill -9 $$'; exit $?")).status).toBe(137);
   });
 
+  live("is made also where few descriptors are allowed", () => {
+    const { directory } = newBundle("ulimit -n", (config) => delete config.process.rlimits);
+    const words = [nsk, "oci", "--root", states, "run", "-b", directory, newId()];
+    expect(runCommand(["sh", "-c", 'ulimit -n 48; exec "$@"', "sh", ...words])).toMatchObject({
+      status: 0,
+      stdout: "48\n",
+    });
+  });
+
   live("is gone when run comes back, so the next can have its id", () => {
     const bundle = newBundle("true");
     const id = newId();

@@ -12,6 +12,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { NO_LIMITS } from "../../src/cgroups/limits.ts";
 import type { Config } from "../../src/containers/config.ts";
 import { planCreate } from "../../src/containers/oci/plan.ts";
 import { specConfig } from "../../src/containers/oci/spec.ts";
@@ -248,21 +249,8 @@ describe("files of /proc are written", () => {
       {
         id: "x",
         config: parsed,
-        lower: [],
-        input: true,
-        files: [],
-        init: false,
-        cidfile: undefined,
         filter: undefined,
-        limits: {
-          hierarchies: [],
-          groups: [],
-          create: [],
-          join: [],
-          notices: [],
-          remove: [],
-          filtersDevices: false,
-        },
+        limits: NO_LIMITS,
         bundle: "/bundle",
         directory: "/states/x",
         preserved: 0,

@@ -52,6 +52,16 @@ rooted("a container is what its options say, and reads what the script gives it"
   expect(status).toBe(0);
 });
 
+rooted("what cannot be is an error of the script's line, at its top level, too", () => {
+  const { stderr, exitCode } = runScript(
+    `\nawait container({ rootfs: "/:O" }, ["true"], { user: "no-such-user" });`,
+  );
+  expect(exitCode).toBe(1);
+  expect(stderr.toString()).toMatch(
+    /^nsk script: .*:3:\d+: UsageError: unable to find user no-such-user: .*\n {2}3 \| await container/,
+  );
+});
+
 rooted("an image is one as for nsk run: a file, or a name in the store", () => {
   const root = join(directory, "root");
   mkdirSync(join(root, "bin"), { recursive: true });

@@ -208,6 +208,7 @@ const asNumber = (text: string): string => {
 const FILLED: readonly string[] = [
   ...["status", "mask", "pair", "number", "answer", "line", "signal", "counts"],
   ...["ready", "go", "word", "found", "whose", "caps", "now"],
+  ...["started", "report", "output", "errors", "silence", "told", "words", "program"],
 ];
 
 /** Names that explained calls give to what only the run knows, with the values that it gave them. */
@@ -297,7 +298,8 @@ export const sideBySide = (
       if (args.length === 3 && args[1] === "ended" && isEnd(seen)) args.splice(1, 2, ...seen!.args.slice(1));
       if (args[1] === "TIOCGPTPEER" && args[2] === "O_RDWR|O_NOCTTY") args[2] = "0x102";
       // Which child was waited for is said twice, and must be the one that is meant.
-      const result = call.name === "wait4" ? names.resolve(call.result!, undefined, environment) : undefined;
+      const waited = call.name === "wait4" ? names.resolve(call.result!, undefined, environment) : undefined;
+      const result = waited === undefined ? undefined : String(asNumber(waited));
       out.explained.push(withoutTime(lineOf({ name: call.name, args, result })));
       const child = process.children.get(i);
       if (child) children.push([child, seen?.outside ?? seen?.result ?? "?", new Names(names)]);

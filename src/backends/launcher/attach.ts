@@ -7,7 +7,8 @@ import type { AttachStep } from "../../plan/plan.ts";
 import { type Lowering, lowerCleanup, reportAndEnd, slotVariable } from "./calls.ts";
 import type { Variable } from "./ops.ts";
 import { stopSelf } from "./runtime.ts";
-import { readyTo, record, relay, watch } from "./supervise.ts";
+import { readyTo, record, relay, takeSignal, watch } from "./supervise.ts";
+import { appendDigit } from "./sweep.ts";
 
 const STDERR = 2;
 const STDOUT_STREAM = 1;
@@ -60,18 +61,7 @@ export const attachRoutine = (lowering: Lowering, step: AttachStep): void => {
   b.jump(loop);
 
   b.label(signaled);
-  b.syscall("read", [signals, info, 128]);
-  b.branch("lt", b.result, 0, loop);
-  b.load(signal, info, 4); // ssi_signo
-  const on = (numbers: readonly number[], routine: () => void): void => {
-    const [other, mine] = [b.fresh("other"), b.fresh("mine")];
-    for (const number of numbers) b.branch("eq", signal, number, mine);
-    b.jump(other);
-    b.label(mine);
-    routine();
-    b.jump(loop);
-    b.label(other);
-  };
+  const on = takeSignal(lowering, signals, info, loop);
   on([SIG.SIGTSTP, SIG.SIGTTIN, SIG.SIGTTOU], () => {
     terminal.restore();
     stopSelf(b);
@@ -167,10 +157,8 @@ const detachKeys = (
 
 /** The number behind `ended ` in the last bytes of a record, into `wait status`. */
 const readEnd = ({ b }: Lowering, record: Variable, unknown: string): void => {
-  const names = ["at", "list end", "byte", "number", "double", "from end", "wanted", "letter"];
-  const [at, end, byte, number, double, from, wanted, letter] = names.map((name) =>
-    b.variable(name),
-  ) as Eight;
+  const names = ["at", "list end", "byte", "number", "from end", "wanted", "letter"];
+  const [at, end, byte, number, from, wanted, letter] = names.map((name) => b.variable(name)) as Seven;
   const [line, compare, skip, digit, done] = ["line", "compare", "skip", "digit", "known"].map((hint) =>
     b.fresh(hint),
   ) as [string, string, string, string, string];
@@ -204,17 +192,11 @@ const readEnd = ({ b }: Lowering, record: Variable, unknown: string): void => {
   b.load(byte, at, 1);
   b.branch("eq", byte, 0x20, last);
   b.compute("add", at, 1);
-  b.compute("add", number, number); // ten times: twice, and eight times
-  b.move(double, number);
-  b.compute("add", number, number);
-  b.compute("add", number, number);
-  b.compute("add", number, double);
-  b.compute("add", number, byte);
-  b.compute("sub", number, 0x30);
+  appendDigit(b, number, byte);
   b.jump(next);
   b.label(last);
   b.move(b.variable("wait status"), number);
   b.label(done);
 };
 
-type Eight = [Variable, Variable, Variable, Variable, Variable, Variable, Variable, Variable];
+type Seven = [Variable, Variable, Variable, Variable, Variable, Variable, Variable];

@@ -11,7 +11,7 @@ const WUNTRACED = 2;
 
 /**
  * Goes on when process `child` has ended, with how in `wait status`. `signals` and SIGCHLD are blocked, so none is lost
- * between two looks. `reaps`: all other children are waited for, too, and the caller's environment is forgotten.
+ * between two looks. `reaps`: all other children are waited for, too, and the caller's words and environment are forgotten.
  * `killOn`, blocked as well: this signal ends the child.
  * @see rt_sigtimedwait(2)
  */
@@ -35,7 +35,7 @@ export const waitAndForward = (
   const awaited = [...signals, SIG.SIGCHLD];
   if (killOn !== undefined) awaited.push(killOn);
   const set = b.constant(new Uint8Array(BigUint64Array.of(signalMask(awaited)).buffer));
-  if (reaps) wipeEnvironment(lowering);
+  if (reaps) wipeCaller(lowering);
   b.label(again);
   b.syscall("rt_sigtimedwait", [set, 0, 0, 8], signal);
   b.branch("eq", signal, -errno("EINTR"), again);
@@ -80,22 +80,49 @@ export const waitAndForward = (
   b.label(ended);
 };
 
-/** What stays in a container is not to tell it of the caller's variables. @see proc_pid_environ(5) */
-const wipeEnvironment = ({ b }: Lowering): void => {
-  const [word, at, byte] = [b.variable("word"), b.variable("at"), b.variable("byte")];
-  const [next, wipe, wiped, done] = [b.fresh("next"), b.fresh("wipe"), b.fresh("wiped"), b.fresh("done")];
+/**
+ * What stays in a container is not to tell it of the caller's variables, nor of the words that it was asked for with.
+ * Its own name, argv[0], stays for ps(1). @see proc_pid_environ(5), proc_pid_cmdline(5)
+ */
+const wipeCaller = ({ b }: Lowering): void => {
+  const [word, below, text] = [b.variable("word"), b.variable("below"), b.variable("text")];
+  const [variables, noMore, words, done] = ["variables", "no more", "words", "wiped"].map((it) =>
+    b.fresh(it),
+  ) as Four;
   b.move(word, b.variable("environ"));
+  b.label(variables);
+  b.load(text, word, 8);
+  b.branch("eq", text, 0, noMore);
+  wipeString(b, text);
+  b.compute("add", word, 8);
+  b.jump(variables);
+  b.label(noMore);
+  // The kernel put argc, argv and a null below: what is below argv[0] is a number, and the others are addresses.
+  b.move(word, b.variable("environ"));
+  b.compute("sub", word, 16);
+  b.label(words);
+  b.load(text, word, 8);
+  b.compute("sub", word, 8);
+  b.load(below, word, 8);
+  b.branch("lt", below, MOST_ARGUMENTS, done);
+  wipeString(b, text);
+  b.jump(words);
+  b.label(done);
+};
+
+type Four = [string, string, string, string];
+
+/** More than fit into what execve(2) takes, 6 MB; less than any address of a stack. */
+const MOST_ARGUMENTS = 1 << 20;
+
+/** Zeroes at `at`, up to the zero that is there. */
+const wipeString = (b: Lowering["b"], at: Variable): void => {
+  const [byte, next, end] = [b.variable("byte"), b.fresh("wipe"), b.fresh("end of the string")];
   b.label(next);
-  b.load(at, word, 8);
-  b.branch("eq", at, 0, done);
-  b.label(wipe);
   b.load(byte, at, 1);
-  b.branch("eq", byte, 0, wiped);
+  b.branch("eq", byte, 0, end);
   b.store(at, 0, 1);
   b.compute("add", at, 1);
-  b.jump(wipe);
-  b.label(wiped);
-  b.compute("add", word, 8);
   b.jump(next);
-  b.label(done);
+  b.label(end);
 };

@@ -65,18 +65,7 @@ export const superviseLoop = (
   b.jump(loop);
 
   b.label(signaled);
-  b.syscall("read", [signals, info, 128]);
-  b.branch("lt", b.result, 0, loop);
-  b.load(signal, info, 4); // ssi_signo
-  const on = (numbers: readonly number[], routine: () => void): void => {
-    const [other, mine] = [b.fresh("other"), b.fresh("mine")];
-    for (const number of numbers) b.branch("eq", signal, number, mine);
-    b.jump(other);
-    b.label(mine);
-    routine();
-    b.jump(loop);
-    b.label(other);
-  };
+  const on = takeSignal(lowering, signals, info, loop);
   const kill = (): void => {
     b.syscall("kill", [pid, SIG.SIGKILL], ignored);
     terminal?.hurry();
@@ -300,6 +289,31 @@ const stop = (b: Builder, pid: Variable): void => {
 export const watch = ({ b }: Lowering, poll: number, n: number, fd: Operand, events: Operand): void => {
   b.store(poll + n * 8, fd, 4);
   b.store(poll + n * 8 + 4, events, 4);
+};
+
+/**
+ * Reads a struct signalfd_siginfo into the 128 bytes at `info`. What comes back says which routine is which signals'; all
+ * of them go back to `loop`, as does a read without a signal.
+ */
+export const takeSignal = (
+  { b }: Lowering,
+  signals: Variable,
+  info: number,
+  loop: string,
+): ((numbers: readonly number[], routine: () => void) => void) => {
+  const signal = b.variable("signal");
+  b.syscall("read", [signals, info, 128]);
+  b.branch("lt", b.result, 0, loop);
+  b.load(signal, info, 4); // ssi_signo
+  return (numbers, routine) => {
+    const [other, mine] = [b.fresh("other"), b.fresh("mine")];
+    for (const number of numbers) b.branch("eq", signal, number, mine);
+    b.jump(other);
+    b.label(mine);
+    routine();
+    b.jump(loop);
+    b.label(other);
+  };
 };
 
 /** Goes to a label when any of `events` came for entry `n`. */
@@ -620,6 +634,7 @@ export const record = (lowering: Lowering, { log, sources }: Recorder) => {
   const take = (i: number, nothing: string): void => {
     const { stream } = sources[i]!;
     const [done, gone] = [b.fresh("taken"), b.fresh("gone")];
+    b.branch("lt", ends[i]!, 0, nothing);
     b.syscall("read", [ends[i]!, block, BLOCK]);
     b.branch("eq", b.result, -errno("EAGAIN"), nothing);
     b.branch("lt", b.result, 1, gone);

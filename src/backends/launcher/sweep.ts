@@ -13,8 +13,8 @@ const PAUSE = 2_000_000;
 
 /** See {@link SuperviseStep}. What cannot be killed now is left to the next run. */
 export const sweepRoutine = ({ b }: Lowering, file: string): void => {
-  const names = ["file", "at", "list end", "byte", "number", "double", "rounds", "ignored"];
-  const [fd, at, end, byte, number, double, rounds, ignored] = names.map((name) => b.variable(name)) as Eight;
+  const names = ["file", "at", "list end", "byte", "number", "rounds", "ignored"];
+  const [fd, at, end, byte, number, rounds, ignored] = names.map((name) => b.variable(name)) as Seven;
   const [again, next, whole, pause, done] = ["sweep", "next", "whole", "pause", "swept"].map((hint) =>
     b.fresh(hint),
   ) as [string, string, string, string, string];
@@ -38,13 +38,7 @@ export const sweepRoutine = ({ b }: Lowering, file: string): void => {
   b.load(byte, at, 1);
   b.compute("add", at, 1);
   b.branch("eq", byte, NEWLINE, whole);
-  b.compute("add", number, number); // ten times: twice, and eight times
-  b.move(double, number);
-  b.compute("add", number, number);
-  b.compute("add", number, number);
-  b.compute("add", number, double);
-  b.compute("add", number, byte);
-  b.compute("sub", number, ZERO);
+  appendDigit(b, number, byte);
   b.jump(next);
 
   b.label(whole);
@@ -59,4 +53,16 @@ export const sweepRoutine = ({ b }: Lowering, file: string): void => {
   b.label(done);
 };
 
-type Eight = [Variable, Variable, Variable, Variable, Variable, Variable, Variable, Variable];
+type Seven = [Variable, Variable, Variable, Variable, Variable, Variable, Variable];
+
+/** `number` = ten times that, and the decimal digit in `byte`. */
+export const appendDigit = (b: Lowering["b"], number: Variable, byte: Variable): void => {
+  const double = b.variable("double");
+  b.compute("add", number, number); // ten times: twice, and eight times
+  b.move(double, number);
+  b.compute("add", number, number);
+  b.compute("add", number, number);
+  b.compute("add", number, double);
+  b.compute("add", number, byte);
+  b.compute("sub", number, ZERO);
+};

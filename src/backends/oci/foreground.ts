@@ -39,7 +39,7 @@ export const waitInForeground = (
 const startGuardian = (name: string, pid: number, argv: readonly [string, ...string[]]): Spawned => {
   const process = syscall("pidfd_open", pid, 0);
   if (process < 0) throw new StepError(`find process ${pid}`, -process);
-  const descriptor = moved(process, `find process ${pid}`);
+  const descriptor = moved(process, `find process ${pid}`, 4);
   const guardian = spawn(planGuardian(name, argv), { stdin: "ignore", descriptors: [descriptor] });
   close(process);
   close(descriptor);

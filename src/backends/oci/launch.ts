@@ -20,31 +20,32 @@ export interface Started {
   dispose(): void;
 }
 
-/** Descriptors of ours are above those that are handed over under other numbers. */
-const ABOVE = 300;
-
 /** A copy of a descriptor with a number that no handed-over one will have. */
-export const moved = (fd: number, title: string): number => {
+export const moved = (fd: number, title: string, least: number): number => {
   if (fd < 0) throw new StepError(title, -fd);
-  const result = syscall("fcntl", fd, FD.F_DUPFD_CLOEXEC, ABOVE);
+  const result = syscall("fcntl", fd, FD.F_DUPFD_CLOEXEC, least);
   if (result < 0) throw new StepError(title, -result);
   return result;
 };
 
 /** The launcher of a plan that has the socket to us and its own standard error behind `preserved` of the caller's. */
 export const launch = (plan: Plan, count: number): Started => {
+  // Those that are handed over are 3 and up, the socket and standard error behind the caller's.
+  const least = 5 + count;
   const pair = new Int32Array(2);
   const made = syscall("socketpair", NET.AF_UNIX, NET.SOCK_STREAM | NET.SOCK_CLOEXEC, 0, address(pair));
   if (made < 0) throw new StepError("socketpair", -made);
   const channel = pair[0]!;
-  const theirs = moved(pair[1]!, "socketpair");
+  const theirs = moved(pair[1]!, "socketpair", least);
   close(pair[1]!);
   const name = cString("nsk");
   const memory = syscall("memfd_create", address(name), MFD.MFD_CLOEXEC);
-  const errors = moved(memory, "memfd_create");
+  const errors = moved(memory, "memfd_create", least);
   close(memory);
-  const ownErrors = moved(2, "use standard error");
-  const preserved = Array.from({ length: count }, (_, i) => moved(3 + i, `preserve descriptor ${3 + i}`));
+  const ownErrors = moved(2, "use standard error", least);
+  const preserved = Array.from({ length: count }, (_, i) =>
+    moved(3 + i, `preserve descriptor ${3 + i}`, least),
+  );
   let launcher: ReturnType<typeof spawn>;
   try {
     launcher = spawn(plan, { stderr: errors, descriptors: [...preserved, theirs, ownErrors] });

@@ -32,13 +32,13 @@ export const claim = (root: string, id: string): number => {
   const parts = root.split("/").filter(Boolean);
   parts.forEach((_, i) => {
     const path = `/${parts.slice(0, i + 1).join("/")}`;
-    const made = mkdir(path, i === parts.length - 1 ? 0o711 : 0o755);
+    const made = mkdir(path, 0o700);
     if (made < 0 && made !== -errno("EEXIST") && i === parts.length - 1)
       throw new StepError(`make ${root}`, -made, "--root names a directory for the states of containers");
   });
   const path = directoryOf(root, id);
   for (;;) {
-    const made = mkdir(path, 0o711);
+    const made = mkdir(path, 0o700);
     if (made !== -errno("EEXIST")) must(made, `make ${path}`);
     const held = open(path, O.O_RDONLY | O.O_CLOEXEC);
     if (held === -errno("ENOENT")) continue;

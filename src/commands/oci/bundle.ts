@@ -2,7 +2,7 @@
 
 import { HostError, UsageError } from "../../abi/errors.ts";
 import { planBundleGroups } from "../../cgroups/bundle.ts";
-import type { LimitsPlan } from "../../cgroups/limits.ts";
+import { type LimitsPlan, NO_LIMITS } from "../../cgroups/limits.ts";
 import { parsePasswd } from "../../host/accounts.ts";
 import type { Config, Device, Process } from "../../containers/config.ts";
 import { DEVICE_RULES, DEVICES } from "../../containers/defaults.ts";
@@ -59,11 +59,6 @@ export const readBundle = async (
   const limits = groupsOf(id, config, host);
   const about = {
     id,
-    lower: [],
-    input: true,
-    files: [],
-    init: false,
-    cidfile: undefined,
     filter,
     limits,
     bundle,
@@ -75,7 +70,8 @@ export const readBundle = async (
   if (!hasUsers) return { ...about, config };
   const { planUserNamespace, withoutPrivilege } = await import("../../containers/user-namespace.ts");
   const inside = withoutPrivilege(config, host);
-  return { ...about, config: inside, users: planUserNamespace(inside, about.directory, host) };
+  // Who is root inside may look at nothing of root's outside but the container's own root.
+  return { ...about, config: inside, users: planUserNamespace(inside, path, host) };
 };
 
 const absolute = (path: string): string => {
@@ -113,16 +109,6 @@ const withDevices = (config: Config): Config => {
   return { ...config, linux: { ...config.linux, devices } };
 };
 
-const NONE: LimitsPlan = {
-  hierarchies: [],
-  groups: [],
-  create: [],
-  join: [],
-  notices: [],
-  remove: [],
-  filtersDevices: false,
-};
-
 /** A plain user has no groups to be limited in, and hears of it when limits are asked for. */
 const groupsOf = (id: string, { linux }: Config, host: Host): LimitsPlan => {
   const { resources, cgroupsPath } = linux;
@@ -133,7 +119,7 @@ const groupsOf = (id: string, { linux }: Config, host: Host): LimitsPlan => {
     );
     if (isLimited)
       throw new HostError("linux.resources: a plain user has no control groups to be limited in");
-    return NONE;
+    return NO_LIMITS;
   }
   const [denyAll, ...usual] = DEVICE_RULES;
   return planBundleGroups(host, cgroupsPath ?? `/${id}`, resources, [

@@ -4,6 +4,7 @@ import { HostError, UsageError } from "../../abi/errors.ts";
 import { CAP } from "../../abi/flags.ts";
 import { execDetached } from "../../backends/oci/exec.ts";
 import { directoryOf, loadForExec, needState, statusOf } from "../../backends/oci/store.ts";
+import { NO_LIMITS } from "../../cgroups/limits.ts";
 import type { Config, Process } from "../../containers/config.ts";
 import type { Bundle } from "../../containers/oci/container.ts";
 import { planExec } from "../../containers/oci/exec.ts";
@@ -167,20 +168,7 @@ const joining = async (
     id,
     config,
     filter,
-    lower: [],
-    input: true,
-    files: [],
-    init: false,
-    cidfile: undefined,
-    limits: {
-      hierarchies: [],
-      groups: [],
-      create: [],
-      join: [],
-      notices: [],
-      remove: [],
-      filtersDevices: false,
-    },
+    limits: NO_LIMITS,
     bundle: "/",
     directory: "/",
     preserved: Number(preserve ?? 0),
@@ -189,7 +177,7 @@ const joining = async (
   };
   if (!config.linux.namespaces.some(({ type, path }) => type === "user" && path === undefined)) return about;
   const { planUserNamespace } = await import("../../containers/user-namespace.ts");
-  return { ...about, users: planUserNamespace(config, about.directory, host) };
+  return { ...about, users: planUserNamespace(config, config.root.path, host) };
 };
 
 /** `path` is below the container's own groups; with a controller in front, only there. */

@@ -7,6 +7,14 @@ import type { Host } from "../../host/host.ts";
 import { close, open, writeAll } from "../../sys/linux.ts";
 import type { OptionTable, Request, Values } from "../command.ts";
 
+/** Of what lists something. */
+export const formatOption = {
+  type: "enum",
+  options: ["table", "json"] as string[],
+  alias: "f",
+  valueHint: "table|json",
+} as const;
+
 export const globalOptions = {
   root: { type: "string", valueHint: "dir", description: `where states of containers are kept (${ROOT})` },
   log: { type: "string", valueHint: "file", description: "write errors to this file too" },

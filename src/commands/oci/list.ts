@@ -4,19 +4,13 @@ import { listStates, statusOf } from "../../backends/oci/store.ts";
 import { stateForUsers } from "../../containers/oci/state.ts";
 import { command } from "../command.ts";
 import { print } from "../output.ts";
-import { logged } from "./global.ts";
+import { formatOption, logged } from "./global.ts";
 
 export const list = command({
   definition: {
     meta: { name: "oci list", description: "List containers." },
     args: {
-      format: {
-        type: "enum",
-        options: ["table", "json"],
-        alias: "f",
-        valueHint: "table|json",
-        description: "table unless given",
-      },
+      format: { ...formatOption, description: "table unless given" },
       quiet: { type: "boolean", alias: "q", description: "ids only" },
     },
   },

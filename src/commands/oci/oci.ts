@@ -27,6 +27,7 @@ export const oci = command({
     delete: async () => (await import("./delete.ts")).deleteCommand,
     pause: async () => (await import("./pause.ts")).pause,
     resume: async () => (await import("./pause.ts")).resume,
+    update: async () => (await import("./update.ts")).update,
     ps: async () => (await import("./ps.ts")).ps,
     spec: async () => (await import("./spec.ts")).spec,
     features: async () => (await import("./features.ts")).features,

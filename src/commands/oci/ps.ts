@@ -6,19 +6,13 @@ import { processesOf } from "../../backends/oci/destroy.ts";
 import { needState } from "../../backends/oci/store.ts";
 import { command } from "../command.ts";
 import { print } from "../output.ts";
-import { idFrom, logged } from "./global.ts";
+import { formatOption, idFrom, logged } from "./global.ts";
 
 export const ps = command({
   definition: {
     meta: { name: "oci ps", description: "List the processes of a container, by their ids outside." },
     args: {
-      format: {
-        type: "enum",
-        options: ["table", "json"],
-        alias: "f",
-        valueHint: "table|json",
-        description: "ids as a JSON list, or a table",
-      },
+      format: { ...formatOption, description: "ids as a JSON list, or a table" },
     },
   },
   usage: "[options] <container-id>",

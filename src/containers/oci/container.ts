@@ -4,7 +4,7 @@ import { slot } from "../../plan/call.ts";
 import type { Container } from "../container.ts";
 
 /** A container of a bundle. Its own part of the planner makes more of the config than `nsk run` needs. */
-export interface Bundle extends Omit<Container, "details" | "state"> {
+export interface Bundle extends Pick<Container, "id" | "config" | "filter" | "limits" | "users"> {
   /** The directory of config.json, absolute: relative sources of bind mounts are in it. */
   readonly bundle: string;
   /** Where its state is kept: the pipe that it waits at, and the states that hooks read. */
@@ -29,6 +29,9 @@ export const start = slot("start");
 /** The descriptors that nsk hands to the launcher behind those of the caller's, in this order. */
 export const CHANNEL = ({ preserved }: Bundle): number => 3 + preserved;
 export const ERRORS = ({ preserved }: Bundle): number => 4 + preserved;
+
+/** Where descriptors that the launcher gives names are, as low as can be: a caller may allow few. */
+export const NAMED = ({ preserved }: Bundle): number => 5 + preserved;
 
 /** Files in the state's directory. */
 export const START = "start.fifo";

@@ -11,11 +11,12 @@ import * as by from "../../plan/container-steps.ts";
 import * as enter from "../../plan/namespace-steps.ts";
 import type { Plan, Step } from "../../plan/plan.ts";
 import * as steps from "../../plan/steps.ts";
+import { hold } from "../hold.ts";
 import { mask, pair } from "../container.ts";
 import { confinement } from "../privileges.ts";
 import { settings } from "../program.ts";
 import type { FirstProcess } from "../recognise.ts";
-import { type Bundle, CHANNEL, channel, ERRORS, ownErrors } from "./container.ts";
+import { type Bundle, CHANNEL, channel, ERRORS, NAMED, ownErrors } from "./container.ts";
 import {
   becomeProgram,
   giveStandard,
@@ -57,8 +58,10 @@ const detached = (request: ExecRequest, host: Host): Step[] => {
   const { bundle } = request;
   const { terminal } = bundle.config.process;
   return [
-    by.nameDescriptor(CHANNEL(bundle), FIRST, channel, { reason: "to the nsk that waits for all this" }),
-    by.nameDescriptor(ERRORS(bundle), FIRST, ownErrors),
+    by.nameDescriptor(CHANNEL(bundle), NAMED(bundle), channel, {
+      reason: "to the nsk that waits for all this",
+    }),
+    by.nameDescriptor(ERRORS(bundle), NAMED(bundle), ownErrors),
     ...entering(request, host, {
       flags: 0,
       terminal: steps.newTerminal(valueOf(channel)),
@@ -118,18 +121,13 @@ const foreground = (request: ExecRequest, host: Host): Step[] => {
 
 const program = slot("program");
 
-const FIRST = 200;
-
 /** Into the container's groups, and all its namespaces at once. */
 const joinSteps = (request: ExecRequest, host: Host): Step[] => {
   const { bundle, first, groups } = request;
   const kinds = differing(first.pid, host);
   const process = slot("process");
   return [
-    enter.openProcess(first.pid, process, {
-      reason: "a hold on the container",
-      hints: { [errno("ESRCH")]: "the container has ended" },
-    }),
+    ...hold(first, process, { reason: "a hold on the container" }),
     ...planJoinPaths(host, groups),
     // What /proc is asked for is asked of the host's.
     ...settings(bundle, "process"),

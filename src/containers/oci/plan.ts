@@ -25,6 +25,7 @@ import {
   CREATED,
   CREATING,
   ERRORS,
+  NAMED,
   ownErrors,
   START,
   start,
@@ -61,8 +62,10 @@ export const planCreate = (name: string, bundle: Bundle, host: Host): Plan => {
     descriptors: "standard",
     steps: [
       steps.setName("nsk"),
-      by.nameDescriptor(CHANNEL(bundle), FIRST, channel, { reason: "to the nsk that waits for all this" }),
-      by.nameDescriptor(ERRORS(bundle), FIRST, ownErrors, {
+      by.nameDescriptor(CHANNEL(bundle), NAMED(bundle), channel, {
+        reason: "to the nsk that waits for all this",
+      }),
+      by.nameDescriptor(ERRORS(bundle), NAMED(bundle), ownErrors, {
         reason: "the program's; what is said until then nsk reads",
       }),
       steps.open(`${bundle.directory}/${START}`, O.O_RDWR | O.O_CLOEXEC, start, {
@@ -93,9 +96,6 @@ export const planCreate = (name: string, bundle: Bundle, host: Host): Plan => {
     ],
   };
 };
-
-/** Named descriptors are above those that the launcher is started with and those of the caller's. */
-const FIRST = 200;
 
 const KINDS: Readonly<Record<NamespaceType, Kind>> = {
   user: "user",
