@@ -2,7 +2,16 @@
 // tests/images.
 
 import { afterAll, describe, expect } from "bun:test";
-import { existsSync, mkdtempSync, rmSync, statSync, symlinkSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { testNeeding } from "../support/needs.ts";
@@ -158,4 +167,28 @@ describe("what a volume holds", () => {
       expect(existsSync(join(root, "x"))).toBe(false);
     },
   );
+});
+
+describe("a link that is exchanged while volumes are mounted (CVE-2021-30465)", () => {
+  live("leads none of them out of the container", async () => {
+    const [volume, outside, inner] = ["volume", "outside", "inner"].map((name) =>
+      join(scratch, `exchange-${name}`),
+    );
+    for (const directory of [join(volume!, "place"), outside!, inner!])
+      mkdirSync(directory, { recursive: true });
+    writeFileSync(join(inner!, "mine"), "");
+    // As another container could do it that has the volume, too.
+    const script = `cd ${volume}; ln -s /../../../..${outside} link
+      while :; do mv -T place keep; mv -T link place; mv -T place link; mv -T keep place; done`;
+    const exchanging = Bun.spawn(["sh", "-c", script], { stdout: "ignore", stderr: "ignore" });
+    try {
+      const options = ["--rootfs", "/:O", "-v", `${volume}:/vol`, "-v", `${inner}:/vol/place/made`];
+      for (let i = 0; i < 20; i++) inside("touch /vol/place/made/written", ...options);
+      // Looked up from the host's root, the link would have led here.
+      expect(readdirSync(outside!)).toEqual([]);
+    } finally {
+      exchanging.kill();
+      await exchanging.exited;
+    }
+  });
 });
