@@ -25,7 +25,10 @@ const podman = (...words: readonly string[]): Ran =>
 
 /** What podman would raise above what a machine without CAP_SYS_RESOURCE allows. */
 const LIMITS = ["--ulimit", "nofile=1000:1000", "--ulimit", "nproc=1000:1000"];
-const run = (...words: readonly string[]): Ran => podman("run", ...LIMITS, "--network", "none", ...words);
+/** Where podman puts its groups: it leaves the one above them. */
+const PARENT = `nsk-podman-${process.pid}`;
+const run = (...words: readonly string[]): Ran =>
+  podman("run", ...LIMITS, "--network", "none", "--cgroup-parent", `/${PARENT}`, ...words);
 
 let isThere = false;
 /** An image of busybox alone. */
@@ -42,6 +45,7 @@ const image = (): string => {
 afterAll(() => {
   if (isThere) podman("rm", "--all", "--force", "--time", "0");
   podman("rmi", "--all", "--force");
+  runCommand(["find", "/sys/fs/cgroup", "-depth", "-type", "d", "-path", `*/${PARENT}*`, "-delete"]);
   cleanUp();
   rmSync(scratch, { recursive: true, force: true });
 });
