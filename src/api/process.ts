@@ -4,6 +4,7 @@ import { parseSignal, SIG } from "../abi/flags.ts";
 import { UsageError } from "../abi/errors.ts";
 import type { Exit, Stdio } from "../backends/child.ts";
 import { execute } from "../backends/execute.ts";
+import * as parts from "../backends/launcher/parts.ts";
 import { awaitEnd, signalContainer } from "../backends/containers.ts";
 import { removeGroup } from "../backends/leftovers.ts";
 import { spawn as spawnPlan, type Spawned } from "../backends/spawn.ts";
@@ -322,5 +323,5 @@ const feed = async (
 export const exec = (what: readonly string[] | Plan, options: ProgramOptions = {}): never => {
   const made = isPlan(what) ? what : plan(what, options, true);
   endAll();
-  return execute({ ...made, descriptors: made.descriptors ?? "standard" }, arch);
+  return execute({ ...made, descriptors: made.descriptors ?? "standard" }, arch, { parts });
 };

@@ -5,6 +5,7 @@ import { checkPlan } from "../plan/check.ts";
 import type { Plan } from "../plan/plan.ts";
 import { writeWhole } from "./file.ts";
 import { lower } from "./launcher/lower.ts";
+import * as parts from "./launcher/parts.ts";
 
 /**
  * Writes the launcher to `path` with mode 0755 less the umask. The file appears whole or not at all; a device, a pipe or
@@ -12,5 +13,5 @@ import { lower } from "./launcher/lower.ts";
  */
 export const emit = (plan: Plan, arch: Arch, path: string): void => {
   checkPlan(plan);
-  writeWhole(path, lower(plan, arch), 0o755);
+  writeWhole(path, lower(plan, arch, { parts }), 0o755);
 };

@@ -8,15 +8,15 @@ import type { Arch } from "../abi/syscalls.ts";
 import { address, syscall } from "../sys/linux.ts";
 import { callerVectors, restoreCallerState } from "../sys/caller.ts";
 import { tryExecutables } from "./executable.ts";
-import { lower, type PreparedRuntimes } from "./launcher/lower.ts";
+import { lower, type Ready } from "./launcher/lower.ts";
 
 /**
  * Replaces this process by the plan's launcher, and so by the plan's program. Does not return; throws
  * {@link HostError} when the launcher cannot be executed. The arguments that `ps` shows stay those of the caller.
  * @see execveat(2)
  */
-export const execute = (plan: Plan, arch: Arch, prepared?: PreparedRuntimes): never => {
-  const launcher = lower(plan, arch, prepared);
+export const execute = (plan: Plan, arch: Arch, ready?: Ready): never => {
+  const launcher = lower(plan, arch, ready);
   const { argv, envp } = callerVectors();
   const empty = cString("");
   restoreCallerState(plan.descriptors ?? "all");

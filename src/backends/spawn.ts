@@ -9,6 +9,7 @@ import type { ProcessState } from "../sys/source.ts";
 import type { Exit, Stdio } from "./child.ts";
 import { memoryFile, namelessFiles } from "./executable.ts";
 import { lower } from "./launcher/lower.ts";
+import * as parts from "./launcher/parts.ts";
 import { checkPlan } from "../plan/check.ts";
 import * as steps from "../plan/steps.ts";
 
@@ -84,7 +85,8 @@ const launcherOf = (plan: Plan, deathSignal: number | undefined): Uint8Array => 
   checkPlan(plan);
   const bound =
     deathSignal === undefined ? [] : [steps.parentDeathSignal(deathSignal, { onError: "ignore" })];
-  const bytes = lower({ ...plan, steps: [...bound, ...restoreSteps(callerState()), ...plan.steps] }, arch);
+  const whole = { ...plan, steps: [...bound, ...restoreSteps(callerState()), ...plan.steps] };
+  const bytes = lower(whole, arch, { parts });
   launchers.set(plan, { deathSignal, bytes });
   return bytes;
 };

@@ -3,7 +3,7 @@
 import { StepError, UsageError } from "../abi/errors.ts";
 import type { Arch } from "../abi/syscalls.ts";
 import { execute } from "../backends/execute.ts";
-import type { PreparedRuntimes } from "../backends/launcher/lower.ts";
+import { needsParts, type PreparedRuntimes } from "../backends/launcher/lower.ts";
 import { perform } from "../backends/perform.ts";
 import type { Host } from "../host/host.ts";
 import type { CallStep } from "../plan/call.ts";
@@ -57,7 +57,10 @@ export const carryOut = async (
     return 0;
   }
   if (choice.emitArch !== undefined) throw new UsageError("--emit-arch goes with --emit");
-  return execute(plan, host.arch, prepared);
+  const parts = needsParts(plan, host.arch, prepared)
+    ? await import("../backends/launcher/parts.ts")
+    : undefined;
+  return execute(plan, host.arch, { prepared, parts });
 };
 
 /**

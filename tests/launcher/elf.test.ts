@@ -8,6 +8,7 @@ import { errnoTexts } from "../../src/abi/errno.ts";
 import type { Arch } from "../../src/abi/syscalls.ts";
 import { writeElf } from "../../src/backends/launcher/elf.ts";
 import { BASE, HEADERS, RUNTIME, VARIABLES } from "../../src/backends/launcher/layout.ts";
+import * as parts from "../../src/backends/launcher/parts.ts";
 import { lower } from "../../src/backends/launcher/lower.ts";
 import { assembleRuntime } from "../../src/backends/launcher/runtime.ts";
 import { planUnshare } from "../../src/namespaces/unshare.ts";
@@ -82,7 +83,7 @@ for (const [arch, machine] of [
   ["arm64", 183],
 ] as const)
   describe(arch, () => {
-    const file = lower(plan, arch);
+    const file = lower(plan, arch, { parts });
     const elf = readElf(file);
     const [code, variables, stack] = elf.segments as [Segment, Segment, Segment];
 
@@ -125,7 +126,7 @@ for (const [arch, machine] of [
       expect(file.length).toBeLessThan(arch === "x64" ? 12_000 : 16_000);
     });
     test("the same plan gives the same bytes", () => {
-      expect(Buffer.from(lower(plan, arch)).equals(file)).toBe(true);
+      expect(Buffer.from(lower(plan, arch, { parts })).equals(file)).toBe(true);
     });
     const reason = needs("readelf");
     const read = (title: string, run: () => void): void =>
@@ -190,7 +191,7 @@ describe("the runtime", () => {
       }
     });
     test(`${arch}: every launcher begins with it`, () => {
-      const file = lower(plan, arch);
+      const file = lower(plan, arch, { parts });
       expect(Buffer.from(file.subarray(HEADERS, HEADERS + bytes.length)).equals(bytes)).toBe(true);
     });
   }

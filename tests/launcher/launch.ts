@@ -4,6 +4,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Arch } from "../../src/abi/syscalls.ts";
+import * as parts from "../../src/backends/launcher/parts.ts";
 import { lower } from "../../src/backends/launcher/lower.ts";
 import { checkPlan } from "../../src/plan/check.ts";
 import type { ExecStep, Plan, Step } from "../../src/plan/plan.ts";
@@ -33,7 +34,7 @@ let files = 0;
 export const launcher = (plan: Plan, arch: Arch): string[] => {
   checkPlan(plan);
   const file = join(scratch, `launcher-${files++}`);
-  writeFileSync(file, lower(plan, arch));
+  writeFileSync(file, lower(plan, arch, { parts }));
   chmodSync(file, 0o755);
   return arch === process.arch ? [file] : ["qemu-aarch64-static", file];
 };

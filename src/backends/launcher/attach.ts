@@ -6,7 +6,7 @@ import { POLL, SIG } from "../../abi/flags.ts";
 import type { AttachStep } from "../../plan/plan.ts";
 import { type Lowering, lowerCleanup, reportAndEnd, slotVariable } from "./calls.ts";
 import type { Variable } from "./ops.ts";
-import { stopSelf } from "./runtime.ts";
+import { stopSelf } from "./stop.ts";
 import { readyTo, record, relay, takeSignal, watch } from "./supervise.ts";
 import { appendDigit } from "./sweep.ts";
 

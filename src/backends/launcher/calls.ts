@@ -14,6 +14,8 @@ export interface Lowering {
   readonly plan: Plan;
   /** Buffers that a plan refers to by name. */
   readonly buffers: Map<string, number>;
+  /** The long routines, where they are loaded. */
+  readonly parts?: typeof import("./parts.ts") | undefined;
   /** Addresses of the runtime's routines. */
   readonly routines: Readonly<Record<string, number>>;
   /** Addresses of records for the runtime's `report`. */

@@ -4,7 +4,7 @@ import { errno } from "../../abi/errno.ts";
 import { SIG, signalMask } from "../../abi/flags.ts";
 import type { Variable } from "./ops.ts";
 import { type Lowering, reportAndEnd } from "./calls.ts";
-import { stopSelf } from "./runtime.ts";
+import { stopSelf } from "./stop.ts";
 
 const WNOHANG = 1;
 const WUNTRACED = 2;

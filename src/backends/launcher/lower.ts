@@ -1,5 +1,5 @@
 // A plan becomes a launcher: every call of every step in order, and after each call that can fail the way to the
-// report. What does not depend on the plan is in runtime.ts; the supervisor's loop is in supervise.ts.
+// report. What does not depend on the plan is in runtime.ts; the supervisor's loop is in supervise.ts, with others that few need (parts.ts).
 
 import { encode, printable } from "../../abi/bytes.ts";
 import { errno } from "../../abi/errno.ts";
@@ -35,16 +35,13 @@ import {
 } from "./calls.ts";
 import { writeElf } from "./elf.ts";
 import { waitAndForward } from "./forward.ts";
-import { heedRoutine } from "./heed.ts";
 import { RUNTIME } from "./layout.ts";
 import type { Operand } from "./ops.ts";
 import { OUTCOME, preparedLabel, superviseLabel } from "./prepared-labels.ts";
 // At build time, so that a start of nsk finds it ready.
 import type { Runtime } from "./runtime.ts";
 import { assembleRuntime } from "./runtime.ts" with { type: "macro" };
-import { attachRoutine } from "./attach.ts";
-import { sweepRoutine } from "./sweep.ts";
-import { isAttachable, lowerNotice, seeGuestOff, superviseLoop, tellEnd } from "./supervise.ts";
+import { isAttachable, lowerNotice, tellEnd } from "./ending.ts";
 import { encodeX64 } from "./x64.ts";
 
 const plainRuntimes = assembleRuntime();
@@ -57,15 +54,52 @@ export interface PreparedRuntimes {
   readonly runtimes: Readonly<Record<Arch, Runtime>>;
 }
 
-/** The launcher of a plan as the bytes of an executable file; `prepared` has some of its steps ready. */
-export const lower = (plan: Plan, arch: Arch, prepared?: PreparedRuntimes): Uint8Array => {
-  const runtime = (prepared?.plan === plan.name ? prepared.runtimes : plainRuntimes)[arch];
+export type Parts = typeof import("./parts.ts");
+
+export interface Ready {
+  readonly prepared?: PreparedRuntimes | undefined;
+  /** For plans that {@link needsParts}. */
+  readonly parts?: Parts | undefined;
+}
+
+const runtimeFor = (plan: Plan, arch: Arch, prepared: PreparedRuntimes | undefined): Runtime =>
+  (prepared?.plan === plan.name ? prepared.runtimes : plainRuntimes)[arch];
+
+/** Whether a launcher contains one of the long routines, and the module that has them must be loaded. */
+export const needsParts = (plan: Plan, arch: Arch, prepared?: PreparedRuntimes): boolean => {
+  const { labels } = runtimeFor(plan, arch, prepared);
+  const any = (steps: readonly Step[]): boolean => {
+    for (const step of steps)
+      if (
+        step.kind === "fork"
+          ? any(step.child)
+          : step.kind === "attach" ||
+            step.kind === "heed" ||
+            (step.kind === "supervise" && isLong(step, labels))
+      )
+        return true;
+    return false;
+  };
+  return any(plan.steps);
+};
+
+const isLong = (step: SuperviseStep, labels: Readonly<Record<string, number>>): boolean =>
+  labels[superviseLabel(step)] === undefined ||
+  step.sweep !== undefined ||
+  (step.recorder !== undefined && isAttachable(step.recorder));
+
+/** The launcher of a plan as the bytes of an executable file. */
+export const lower = (plan: Plan, arch: Arch, { prepared, parts }: Ready = {}): Uint8Array => {
+  const runtime = runtimeFor(plan, arch, prepared);
   const runtimeBytes = Uint8Array.fromBase64(runtime.base64);
   const constants = RUNTIME + ((runtimeBytes.length + 7) & ~7);
   const b = newBuilder({ constants, variables: runtime.variables, variableBytes: runtime.variableBytes });
   b.ops.push({ op: "start", environ: b.variable("environ") });
   b.move(b.variable("report to"), STDERR);
-  lowerProcess({ b, arch, plan, buffers: new Map(), sites: new Map(), routines: runtime.labels }, plan.steps);
+  lowerProcess(
+    { b, arch, plan, buffers: new Map(), sites: new Map(), routines: runtime.labels, parts },
+    plan.steps,
+  );
   const plain = b.constants();
   const base = constants + plain.length;
   const { bytes } = (arch === "x64" ? encodeX64 : encodeArm64)(b.ops, base, runtime.labels);
@@ -116,10 +150,10 @@ const lowerProcess = (lowering: Lowering, steps: readonly Step[]): void => {
         lowerIdentify(lowering, step, out);
         break;
       case "attach":
-        attachRoutine(lowering, step);
+        partsOf(lowering).attachRoutine(lowering, step);
         break;
       case "heed":
-        heedRoutine(lowering, step);
+        partsOf(lowering).heedRoutine(lowering, step);
         break;
       case "report":
         b.move(b.variable("report to"), step.to);
@@ -144,6 +178,11 @@ const lowerProcess = (lowering: Lowering, steps: readonly Step[]): void => {
   b.call("report");
   b.label(last.quiet);
   b.syscall("exit_group", [b.variable("status")]);
+};
+
+const partsOf = ({ parts }: Lowering): Parts => {
+  if (parts) return parts;
+  throw new RangeError("a plan with a long routine, and nobody has loaded these");
 };
 
 /** `clone(SIGCHLD | kinds)` without a stack of its own, which is fork(2). */
@@ -298,12 +337,12 @@ const lowerPrepared = (lowering: Lowering, step: PreparedStep, out: WayOut): voi
 const lowerSupervise = (lowering: Lowering, step: SuperviseStep): void => {
   const { b, routines } = lowering;
   const routine = superviseLabel(step);
-  if (routines[routine] === undefined) superviseLoop(lowering, step);
+  if (routines[routine] === undefined) partsOf(lowering).superviseLoop(lowering, step);
   else b.call(routine);
-  if (step.sweep !== undefined) sweepRoutine(lowering, step.sweep);
+  if (step.sweep !== undefined) partsOf(lowering).sweepRoutine(lowering, step.sweep);
   for (const notice of step.notices ?? []) lowerNotice(lowering, notice);
   if (step.tell?.length) tellEnd(lowering, step.tell);
-  if (step.recorder && isAttachable(step.recorder)) seeGuestOff(lowering, step.recorder);
+  if (step.recorder && isAttachable(step.recorder)) partsOf(lowering).seeGuestOff(lowering, step.recorder);
   lowerCleanup(lowering, step.cleanup);
   b.jump("end by status");
 };

@@ -9,6 +9,7 @@ import type { Arch } from "../../abi/syscalls.ts";
 import { encodeArm64 } from "./arm64.ts";
 import { type Builder, newBuilder } from "./builder.ts";
 import { appendRoutines } from "./compose.ts";
+import { stopSelf } from "./stop.ts";
 import { RUNTIME } from "./layout.ts";
 import type { Encoder } from "./ops.ts";
 import { encodeX64 } from "./x64.ts";
@@ -237,13 +238,6 @@ const waitForChild = (b: Builder): void => {
   b.jump("wait for child");
   b.label("waited");
   b.comeBack();
-};
-
-/** Stops this process, as a shell's job control expects of a job. */
-export const stopSelf = (b: Builder): void => {
-  const self = b.variable("self");
-  b.syscall("getpid", [], self);
-  b.syscall("kill", [self, SIG.SIGSTOP]);
 };
 
 const PR_SET_DUMPABLE = 4;

@@ -1,14 +1,14 @@
 // The loop that waits for a container: it passes signals on and carries the terminal.
 
-import { encode, printable } from "../../abi/bytes.ts";
+import { encode } from "../../abi/bytes.ts";
 import { errno } from "../../abi/errno.ts";
 import { POLL, SIG, TTY } from "../../abi/flags.ts";
-import type { Slot } from "../../plan/call.ts";
-import { ATTACH, type Notice, type Recorder, type SuperviseStep } from "../../plan/plan.ts";
+import { ATTACH, type Recorder, type SuperviseStep } from "../../plan/plan.ts";
 import type { Builder } from "./builder.ts";
-import { type Lowering, lowerCleanup, operand, reportAndEnd, slotVariable } from "./calls.ts";
+import { type Lowering, reportAndEnd, slotVariable } from "./calls.ts";
+import { isAttachable } from "./ending.ts";
 import type { Operand, Variable } from "./ops.ts";
-import { stopSelf } from "./runtime.ts";
+import { stopSelf } from "./stop.ts";
 
 const WNOHANG = 1;
 const SIG_IGN = 1;
@@ -131,43 +131,6 @@ export const superviseLoop = (
 const STDERR = 2;
 /** A signal that the kernel sent, and no process. @see sigaction(2) */
 const SI_KERNEL = 0x80;
-const NEWLINE = 10;
-const ZERO = 48; // "0"
-
-/** See {@link Notice}: goes through the file's lines until one begins with the counter's name and a blank. */
-export const lowerNotice = (lowering: Lowering, { read, counts, counter, text, hint }: Notice): void => {
-  const { b, plan } = lowering;
-  const [line, compare, skip, found, done] = ["line", "compare", "skip", "found", "done"].map((hint) =>
-    b.fresh(hint),
-  ) as [string, string, string, string, string];
-  const [start, at, byte] = [b.variable("line start"), b.variable("at"), b.variable("byte")];
-  const [wanted, letter] = [b.variable("wanted"), b.variable("letter")];
-  lowerCleanup(lowering, read);
-  b.move(start, operand(lowering, counts));
-  b.label(line);
-  b.move(at, start);
-  b.move(wanted, b.text(`${counter} `));
-  b.label(compare);
-  b.load(letter, wanted, 1);
-  b.load(byte, at, 1);
-  b.branch("eq", letter, 0, found);
-  b.branch("ne", letter, byte, skip);
-  b.compute("add", wanted, 1);
-  b.compute("add", at, 1);
-  b.jump(compare);
-  b.label(skip);
-  b.load(byte, start, 1);
-  b.branch("eq", byte, 0, done);
-  b.compute("add", start, 1);
-  b.branch("eq", byte, NEWLINE, line);
-  b.jump(skip);
-  b.label(found);
-  b.branch("eq", byte, ZERO, done);
-  b.move(b.variable("kills"), 1);
-  const message = encode(`${plan.name}: ${printable(text)}\nhint: ${printable(hint)}\n`);
-  b.syscall("write", [STDERR, b.constant(message), message.length], b.variable("ignored"));
-  b.label(done);
-};
 
 /** Where the poll of a supervisor with a terminal in the background looks for the end of who has attached. */
 const GUEST = 2;
@@ -234,48 +197,8 @@ export const seeGuestOff = (lowering: Lowering, recorded: Recorder): void => {
   b.label(none);
 };
 
-/** A terminal's is one that others may ask for. */
-export const isAttachable = ({ sources }: Recorder): boolean => sources.length === 1;
-
 const SEEK_END = 2;
 const CLOCK_REALTIME = 0;
-/** The largest number that is written in digits. */
-const MOST = 0xffffffff;
-
-/**
- * Appends to each of the files how the child ended, whether the kernel had killed for want of memory, when, and how many
- * bytes of what was printed the log lacks without saying so.
- */
-export const tellEnd = (lowering: Lowering, files: readonly Slot[]): void => {
-  const { b } = lowering;
-  const now = b.buffer(16); // struct timespec
-  const line = b.buffer(80);
-  const [end, number, seconds] = [b.variable("end"), b.variable("number"), b.variable("seconds")];
-  b.syscall("clock_gettime", [CLOCK_REALTIME, now]);
-  b.move(end, line);
-  const append = (word: string, value: Variable): void => {
-    b.move(b.variable("from"), b.text(word));
-    b.call("append text");
-    b.move(number, value);
-    b.call("append number");
-  };
-  append("ended ", b.variable("wait status"));
-  append(" ", b.variable("kills"));
-  for (const at of [now, now + 8]) {
-    b.load(seconds, at, 8);
-    append(" ", seconds);
-  }
-  const [lost, small] = [b.variable("lost"), b.fresh("small")];
-  b.branch("lt", lost, MOST, small);
-  b.move(lost, MOST);
-  b.label(small);
-  append(" ", lost);
-  b.store(end, NEWLINE, 1);
-  b.compute("add", end, 1);
-  b.compute("sub", end, line);
-  for (const file of files)
-    b.syscall("write", [slotVariable(lowering, file.slot), line, end], b.variable("ignored"));
-};
 
 /** Stops the container's first process and this one; both go on together. */
 const stop = (b: Builder, pid: Variable): void => {

@@ -7,6 +7,7 @@ import type { State } from "../../containers/oci/state.ts";
 import type { Host } from "../../host/host.ts";
 import { address, close, syscall } from "../../sys/linux.ts";
 import { execute } from "../execute.ts";
+import * as parts from "../launcher/parts.ts";
 import { type Spawned, spawn } from "../spawn.ts";
 import { moved } from "./launch.ts";
 
@@ -32,7 +33,7 @@ export const waitInForeground = (
   const word = BigInt64Array.of(BigInt(pid));
   syscall("write", pair[1]!, address(word), 8);
   if (master !== undefined) syscall("fcntl", master, FD.F_SETFD, 0);
-  return execute(planForeground(name, pair[0]!, master, guardian?.pid), host.arch);
+  return execute(planForeground(name, pair[0]!, master, guardian?.pid), host.arch, { parts });
 };
 
 /** The container's first process is a child that nobody has waited for yet, so its number is its own. */
