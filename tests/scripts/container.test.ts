@@ -12,7 +12,12 @@ import { nsk } from "../support/nsk.ts";
 
 const rooted = testNeeding(nsk, "root");
 let directory: string;
-beforeAll(() => void (directory = mkdtempSync(join(tmpdir(), "nsk-container-"))));
+/** With a store of its own: an image that is run from a file stays there. */
+let env: Record<string, string | undefined>;
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), "nsk-container-"));
+  env = { ...process.env, NSK_STORE: join(directory, "store") };
+});
 afterAll(() => rmSync(directory, { recursive: true }));
 
 let count = 0;
@@ -20,7 +25,7 @@ let count = 0;
 const runScript = (code: string): Bun.SyncSubprocess<"pipe", "pipe"> => {
   const file = join(directory, `${++count}.ts`);
   writeFileSync(file, `import { container, run, spawn } from "nsk";\n${code}`);
-  return Bun.spawnSync([nsk, "script", file], { stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+  return Bun.spawnSync([nsk, "script", file], { env, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
 };
 
 const resultOf = (code: string): unknown => {
@@ -69,20 +74,16 @@ rooted("an image is one as for nsk run: a file, or a name in the store", () => {
   const archive = join(directory, "image.tar");
   const name = `localhost/nsk-container-${process.pid}`;
   Bun.spawnSync(["tar", "-C", root, "-cf", archive, "."]);
-  Bun.spawnSync([nsk, "import", "-q", "-c", "CMD echo of the image", archive, name]);
-  try {
-    for (const image of [name, root, archive])
-      expect(
-        resultOf(
-          `return (await run(await container("${image}", ["/bin/sh", "-c", "echo $0", "ran"]))).stdout;`,
-        ),
-      ).toBe("ran\n");
-    expect(resultOf(`return (await run(await container("${name}", [], { env: { A: "b" } }))).stdout;`)).toBe(
-      "of the image\n",
-    );
-  } finally {
-    Bun.spawnSync([nsk, "rmi", "-f", name]);
-  }
+  Bun.spawnSync([nsk, "import", "-q", "-c", "CMD echo of the image", archive, name], { env });
+  for (const image of [name, root, archive])
+    expect(
+      resultOf(
+        `return (await run(await container("${image}", ["/bin/sh", "-c", "echo $0", "ran"]))).stdout;`,
+      ),
+    ).toBe("ran\n");
+  expect(resultOf(`return (await run(await container("${name}", [], { env: { A: "b" } }))).stdout;`)).toBe(
+    "of the image\n",
+  );
 });
 
 rooted("what makes no sense, or is not there, is an error of the script's", () => {
