@@ -5,6 +5,7 @@ import { errno } from "../../abi/errno.ts";
 import { POLL, SIG } from "../../abi/flags.ts";
 import type { AttachStep } from "../../plan/plan.ts";
 import { type Lowering, lowerCleanup, reportAndEnd, slotVariable } from "./calls.ts";
+import { passText } from "./compare.ts";
 import type { Variable } from "./ops.ts";
 import { stopSelf } from "./stop.ts";
 import { readyTo, record, relay, takeSignal, watch } from "./supervise.ts";
@@ -157,11 +158,9 @@ const detachKeys = (
 
 /** The number behind `ended ` in the last bytes of a record, into `wait status`. */
 const readEnd = ({ b }: Lowering, record: Variable, unknown: string): void => {
-  const names = ["at", "list end", "byte", "number", "from end", "wanted", "letter"];
-  const [at, end, byte, number, from, wanted, letter] = names.map((name) => b.variable(name)) as Seven;
-  const [line, compare, skip, digit, done] = ["line", "compare", "skip", "digit", "known"].map((hint) =>
-    b.fresh(hint),
-  ) as [string, string, string, string, string];
+  const names = ["at", "list end", "byte", "number", "from end"];
+  const [at, end, byte, number, from] = names.map((name) => b.variable(name)) as Five;
+  const [line, skip, digit] = [b.fresh("line"), b.fresh("skip"), b.fresh("digit")];
   const tail = b.buffer(TAIL);
   b.syscall("lseek", [record, 0, SEEK_END], from);
   b.compute("sub", from, TAIL);
@@ -173,15 +172,8 @@ const readEnd = ({ b }: Lowering, record: Variable, unknown: string): void => {
   b.label(line);
   b.branch("ge", from, end, unknown);
   b.move(at, from);
-  b.move(wanted, b.text("ended "));
-  b.label(compare);
-  b.load(letter, wanted, 1);
-  b.branch("eq", letter, 0, digit);
-  b.load(byte, at, 1);
-  b.branch("ne", letter, byte, skip);
-  b.compute("add", wanted, 1);
-  b.compute("add", at, 1);
-  b.jump(compare);
+  passText(b, at, "ended ", skip);
+  b.jump(digit);
   b.label(skip);
   b.compute("add", from, 1);
   b.jump(line);
@@ -196,7 +188,6 @@ const readEnd = ({ b }: Lowering, record: Variable, unknown: string): void => {
   b.jump(next);
   b.label(last);
   b.move(b.variable("wait status"), number);
-  b.label(done);
 };
 
-type Seven = [Variable, Variable, Variable, Variable, Variable, Variable, Variable];
+type Five = [Variable, Variable, Variable, Variable, Variable];

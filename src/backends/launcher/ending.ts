@@ -4,6 +4,7 @@ import { encode, printable } from "../../abi/bytes.ts";
 import type { Slot } from "../../plan/call.ts";
 import type { Notice, Recorder } from "../../plan/plan.ts";
 import { type Lowering, lowerCleanup, operand, slotVariable } from "./calls.ts";
+import { passText } from "./compare.ts";
 import type { Variable } from "./ops.ts";
 
 const STDERR = 2;
@@ -16,24 +17,14 @@ const MOST = 0xffffffff;
 /** See {@link Notice}: goes through the file's lines until one begins with the counter's name and a blank. */
 export const lowerNotice = (lowering: Lowering, { read, counts, counter, text, hint }: Notice): void => {
   const { b, plan } = lowering;
-  const [line, compare, skip, found, done] = ["line", "compare", "skip", "found", "done"].map((hint) =>
-    b.fresh(hint),
-  ) as [string, string, string, string, string];
+  const [line, skip, found, done] = [b.fresh("line"), b.fresh("skip"), b.fresh("found"), b.fresh("done")];
   const [start, at, byte] = [b.variable("line start"), b.variable("at"), b.variable("byte")];
-  const [wanted, letter] = [b.variable("wanted"), b.variable("letter")];
   lowerCleanup(lowering, read);
   b.move(start, operand(lowering, counts));
   b.label(line);
   b.move(at, start);
-  b.move(wanted, b.text(`${counter} `));
-  b.label(compare);
-  b.load(letter, wanted, 1);
-  b.load(byte, at, 1);
-  b.branch("eq", letter, 0, found);
-  b.branch("ne", letter, byte, skip);
-  b.compute("add", wanted, 1);
-  b.compute("add", at, 1);
-  b.jump(compare);
+  passText(b, at, `${counter} `, skip);
+  b.jump(found);
   b.label(skip);
   b.load(byte, start, 1);
   b.branch("eq", byte, 0, done);
@@ -41,6 +32,7 @@ export const lowerNotice = (lowering: Lowering, { read, counts, counter, text, h
   b.branch("eq", byte, NEWLINE, line);
   b.jump(skip);
   b.label(found);
+  b.load(byte, at, 1);
   b.branch("eq", byte, ZERO, done);
   b.move(b.variable("kills"), 1);
   const message = encode(`${plan.name}: ${printable(text)}\nhint: ${printable(hint)}\n`);

@@ -33,6 +33,7 @@ import {
   type WayOut,
   wayOut,
 } from "./calls.ts";
+import { passText } from "./compare.ts";
 import { writeElf } from "./elf.ts";
 import { waitAndForward } from "./forward.ts";
 import { RUNTIME } from "./layout.ts";
@@ -257,9 +258,9 @@ const FIELDS = 20;
 const lowerIdentify = (lowering: Lowering, step: IdentifyStep, out: WayOut): void => {
   const { b, plan } = lowering;
   const [at, byte, field] = [b.variable("at"), b.variable("byte"), b.variable("field")];
-  const [wanted, letter, left] = [b.variable("wanted"), b.variable("letter"), b.variable("left")];
-  const names = ["seek", "other", "behind", "skip", "compare", "differs", "same"];
-  const [seek, other, behind, skip, compare, differs, same] = names.map((name) => b.fresh(name)) as Seven;
+  const left = b.variable("left");
+  const names = ["seek", "other", "behind", "skip", "differs", "same"];
+  const [seek, other, behind, skip, differs, same] = names.map((name) => b.fresh(name)) as Six;
   b.move(at, operand(lowering, step.stat));
   b.move(field, at);
   b.label(seek);
@@ -279,15 +280,8 @@ const lowerIdentify = (lowering: Lowering, step: IdentifyStep, out: WayOut): voi
   b.branch("ne", byte, 0x20, skip);
   b.compute("sub", left, 1);
   b.branch("ne", left, 0, skip);
-  b.move(wanted, b.text(`${step.started} `));
-  b.label(compare);
-  b.load(letter, wanted, 1);
-  b.branch("eq", letter, 0, same);
-  b.load(byte, field, 1);
-  b.branch("ne", letter, byte, differs);
-  b.compute("add", wanted, 1);
-  b.compute("add", field, 1);
-  b.jump(compare);
+  passText(b, field, `${step.started} `, differs);
+  b.jump(same);
   b.label(differs);
   const hints = step.hint === undefined ? undefined : { [errno("ESRCH")]: step.hint };
   site(lowering, step.title, plan.failure, hints);
@@ -296,7 +290,7 @@ const lowerIdentify = (lowering: Lowering, step: IdentifyStep, out: WayOut): voi
   b.label(same);
 };
 
-type Seven = [string, string, string, string, string, string, string];
+type Six = [string, string, string, string, string, string];
 
 const lowerWait = (lowering: Lowering, step: WaitStep): void => {
   const { b } = lowering;
