@@ -5,6 +5,7 @@ import { encode } from "../abi/bytes.ts";
 import { O } from "../abi/flags.ts";
 import { type CallStep, int, partOf, type Slot, slot } from "../plan/call.ts";
 import { FAILED, type ForkStep, STARTED, type Step } from "../plan/plan.ts";
+import * as enter from "../plan/namespace-steps.ts";
 import * as steps from "../plan/steps.ts";
 import type { IdMapping } from "./config.ts";
 import {
@@ -44,7 +45,7 @@ const background = (container: Container, start: ForkStep, volumes: Held): Step[
   const [started, pid] = [slot("started"), slot("supervisor process")];
   const id = `${container.id}\n`;
   return [
-    steps.pipe(started, { reason: "over it the supervisor tells that the program has been executed" }),
+    enter.pipe(started, { reason: "over it the supervisor tells that the program has been executed" }),
     {
       kind: "fork",
       flags: 0,
@@ -73,10 +74,10 @@ const supervise = (container: Container, started: Slot, start: ForkStep, volumes
     ...keep(container),
     ...limits.create,
     ...steps.openSelf(supervisor),
-    steps.pipe(report, { reason: "the child's end is closed when it executes the program" }),
-    ...(terminal ? [openPair()] : [steps.pipe(output), steps.pipe(errors)]),
+    enter.pipe(report, { reason: "the child's end is closed when it executes the program" }),
+    ...(terminal ? [openPair()] : [enter.pipe(output), enter.pipe(errors)]),
     ...(input && !terminal
-      ? [steps.pipe(silence, { reason: "an input that nothing comes from, nor an end" })]
+      ? [enter.pipe(silence, { reason: "an input that nothing comes from, nor an end" })]
       : []),
     ...(users?.isRoots && !terminal ? giveOutput(container) : []),
     ...volumes.open,

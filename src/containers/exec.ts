@@ -14,7 +14,7 @@ import { hold } from "./hold.ts";
 import { heeded } from "./background.ts";
 import type { NamespaceType, Process } from "./config.ts";
 import { mask, master, pair, report, REPORT, signals, supervisor } from "./container.ts";
-import { NAMESPACE_FLAGS } from "./plan.ts";
+import { namespaceFlags } from "./plan.ts";
 import { prepared } from "./prepared.ts";
 import { boundingSet, confinement, type Confined, identity } from "./privileges.ts";
 import { become } from "./program.ts";
@@ -56,7 +56,7 @@ export const planExec = (name: string, exec: Exec, host: Host): Plan => {
   const inside = slot("inside");
   const { terminal } = process;
   const start: Step[] = [
-    ...(background ? [] : [steps.pipe(told, { reason: "over it comes the program's process id" })]),
+    ...(background ? [] : [enter.pipe(told, { reason: "over it comes the program's process id" })]),
     prepared("signals"),
     ...steps.openSelf(supervisor),
     ...hold(first, target, { reason: "a hold on the container's first process", status: 1 }),
@@ -100,7 +100,7 @@ export const planExec = (name: string, exec: Exec, host: Host): Plan => {
 const entering = (exec: Exec, host: Host): Step[] => {
   const { process, namespaces, join, keyring, users, input, background, filter, typing } = exec;
   const confined: Confined = { config: { process }, filter, typing, users };
-  const flags = namespaces.reduce((all, type) => all | NAMESPACE_FLAGS[type], 0);
+  const flags = namespaceFlags(namespaces.map((type) => ({ type })));
   // Who traces may take what a process has before it is let go. Nobody inside sees this one, unless all see all.
   const isEarly = process.capabilities.bounding.includes("CAP_SYS_PTRACE");
   const confine = confinement(confined, host);
@@ -177,7 +177,7 @@ const behind = (process: Process, confine: readonly CallStep[]): Step[] => {
   return [
     steps.closeFrom(3, { reason: "no descriptor of the host gets in" }),
     steps.open("/dev/null", O.O_RDWR | O.O_CLOEXEC, nothing),
-    steps.pipe(report, { reason: "the program's end is closed when it is executed" }),
+    enter.pipe(report, { reason: "the program's end is closed when it is executed" }),
     hide(),
     {
       kind: "fork",

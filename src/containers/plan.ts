@@ -7,7 +7,15 @@ import type { Host } from "../host/host.ts";
 import type { CallStep } from "../plan/call.ts";
 import type { ForkStep, Plan, Step } from "../plan/plan.ts";
 import * as steps from "../plan/steps.ts";
-import { type Config, hasNamespace, hasNewNamespace, isEarly, isVolume, type Mount } from "./config.ts";
+import {
+  type Config,
+  hasNamespace,
+  hasNewNamespace,
+  isEarly,
+  isVolume,
+  type Mount,
+  type Namespace,
+} from "./config.ts";
 import {
   type Container,
   first,
@@ -52,6 +60,16 @@ export const planContainer = (name: string, container: Container, host: Host): P
     attached(container, host),
 });
 
+/** `CLONE_NEW…` of them all. @see clone(2) */
+export const namespaceFlags = (namespaces: readonly Pick<Namespace, "type">[]): number =>
+  namespaces.reduce((flags, { type }) => flags | NAMESPACE_FLAGS[type], 0);
+
+/** Why the kernel makes no new namespaces. */
+export const REFUSALS: Readonly<Record<number, string>> = {
+  [errno("EPERM")]: "this needs CAP_SYS_ADMIN: run it as root",
+  [errno("ENOSPC")]: "the limit on namespaces is reached: see the max_*_namespaces files in /proc/sys/user",
+};
+
 /** The container's first process. */
 const start = (container: Container, host: Host): ForkStep => {
   const { config, users } = container;
@@ -59,15 +77,10 @@ const start = (container: Container, host: Host): ForkStep => {
   const kinds = config.linux.namespaces.filter(({ type, path }) => type !== "cgroup" && path === undefined);
   return {
     kind: "fork",
-    flags: kinds.reduce((flags, { type }) => flags | NAMESPACE_FLAGS[type], 0),
+    flags: namespaceFlags(kinds),
     pid: first,
     reason: "the container's first process, in new namespaces",
-    hints: {
-      [errno("EPERM")]: "this needs CAP_SYS_ADMIN: run it as root",
-      [errno("ENOSPC")]:
-        "the limit on namespaces is reached: see the max_*_namespaces files in /proc/sys/user",
-      ...users?.hints,
-    },
+    hints: { ...REFUSALS, ...users?.hints },
     child: child(container, host),
   };
 };

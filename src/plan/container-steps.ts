@@ -12,7 +12,6 @@ import {
   O,
   OPEN_TREE,
   PER,
-  POLL,
   PROC_SUPER_MAGIC,
   RESOLVE,
   S,
@@ -20,7 +19,7 @@ import {
 } from "../abi/flags.ts";
 import { type Arg, type CallStep, int, NULL, type Slot, slot, string, valueOf } from "./call.ts";
 import type { ExpectStep } from "./plan.ts";
-import { type About, call, flags } from "./steps.ts";
+import { type About, call, flags, readable } from "./steps.ts";
 
 const cwd = int(AT_FDCWD, "AT_FDCWD");
 
@@ -211,26 +210,7 @@ export const awaitStart = (from: Slot): CallStep[] => [
 
 /** `ppoll({pidfd, POLLIN}, 1, NULL, NULL, 0)`: until a process has ended. @see pidfd_open(2) */
 export const awaitProcess = (process: Slot, reason: string): CallStep =>
-  call(
-    "ppoll",
-    [
-      {
-        type: "struct",
-        fields: [
-          { size: 4, value: process },
-          { size: 2, value: POLL.POLLIN },
-          { size: 2, value: 0 },
-        ],
-        text: `[{fd=${process.slot}, events=POLLIN}]`,
-      },
-      int(1),
-      NULL,
-      NULL,
-      int(0),
-    ],
-    "wait for the end",
-    { reason },
-  );
+  call("ppoll", [readable(process), int(1), NULL, NULL, int(0)], "wait for the end", { reason });
 
 /** `kill(getpid(), signal)`. @see kill(2) */
 export const signalSelf = (signal: number, reason: string): CallStep[] => {

@@ -340,6 +340,17 @@ export const openSelf = (result: Slot): CallStep[] => {
   ];
 };
 
+/** `struct pollfd` for one descriptor. @see poll(2) */
+export const readable = (fd: Slot): Arg => ({
+  type: "struct",
+  fields: [
+    { size: 4, value: fd },
+    { size: 2, value: POLL.POLLIN },
+    { size: 2, value: 0 },
+  ],
+  text: `[{fd=${fd.slot}, events=POLLIN}]`,
+});
+
 /**
  * Get `signal` when the parent dies, also when it died before this was asked for: `parent` is its pidfd from
  * {@link openSelf}, readable once it is dead, and then this process ends itself the same way.
@@ -350,15 +361,7 @@ export const dieWithParent = (signal: number, parent: Slot): CallStep[] => {
     call(
       "ppoll",
       [
-        {
-          type: "struct",
-          fields: [
-            { size: 4, value: parent },
-            { size: 2, value: POLL.POLLIN },
-            { size: 2, value: 0 },
-          ],
-          text: `[{fd=${parent.slot}, events=POLLIN}]`,
-        },
+        readable(parent),
         int(1),
         { type: "bytes", value: new Uint8Array(16), text: "{tv_sec=0, tv_nsec=0}" },
         NULL,
@@ -816,10 +819,6 @@ export const tell = (fd: number | Slot, byte: number): CallStep =>
     "tell of the start",
     { onError: "ignore" },
   );
-
-/** `pipe2(pipefd, O_CLOEXEC)`: both ends in one slot. @see pipe(2) */
-export const pipe = (result: Slot, about?: About): CallStep =>
-  call("pipe2", [{ type: "out", slot: result }, int(O.O_CLOEXEC, "O_CLOEXEC")], "make a pipe", about);
 
 /** Standard input, output and error become /dev/null, which is open already. */
 export const hush = (nothing: Slot): CallStep[] =>

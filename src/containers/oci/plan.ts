@@ -15,7 +15,7 @@ import * as steps from "../../plan/steps.ts";
 import { type Config, type NamespaceType, type Propagation, type RootPropagation } from "../config.ts";
 import { umask } from "../container.ts";
 import { deviceNodes } from "../devices.ts";
-import { NAMESPACE_FLAGS } from "../plan.ts";
+import { namespaceFlags, REFUSALS } from "../plan.ts";
 import { confinement } from "../privileges.ts";
 import { settings } from "../program.ts";
 import {
@@ -79,15 +79,10 @@ export const planCreate = (name: string, bundle: Bundle, host: Host): Plan => {
       ...(users?.prepare ?? []),
       {
         kind: "fork",
-        flags: fresh.reduce((flags, { type }) => flags | NAMESPACE_FLAGS[type], 0),
+        flags: namespaceFlags(fresh),
         pid,
         reason: "the container's first process",
-        hints: {
-          [errno("EPERM")]: "this needs CAP_SYS_ADMIN: run it as root",
-          [errno("ENOSPC")]:
-            "the limit on namespaces is reached: see the max_*_namespaces files in /proc/sys/user",
-          ...users?.hints,
-        },
+        hints: { ...REFUSALS, ...users?.hints },
         child: first(bundle, host),
       },
       ...(users?.admit(pid) ?? []),
