@@ -6,20 +6,21 @@
 
 import { CLONE, O, SIG } from "../abi/flags.ts";
 import type { Host } from "../host/host.ts";
-import { type CallStep, int, partOf, slot, valueOf } from "../plan/call.ts";
+import { type CallStep, partOf, slot, valueOf } from "../plan/call.ts";
 import * as enter from "../plan/namespace-steps.ts";
 import type { Plan, Step } from "../plan/plan.ts";
 import * as steps from "../plan/steps.ts";
 import { hold } from "./hold.ts";
 import { heeded } from "./background.ts";
 import type { NamespaceType, Process } from "./config.ts";
-import { mask, master, pair, report, REPORT, signals, supervisor } from "./container.ts";
+import { mask, pair, report, REPORT, supervisor } from "./container.ts";
 import { namespaceFlags } from "./plan.ts";
 import { prepared } from "./prepared.ts";
 import { boundingSet, confinement, type Confined, identity } from "./privileges.ts";
 import { become } from "./program.ts";
 import { openPair } from "./record-steps.ts";
 import type { FirstProcess } from "./recognise.ts";
+import { program, superviseSibling, tellProgram, told } from "./sibling.ts";
 
 export interface Exec {
   readonly process: Process;
@@ -43,7 +44,7 @@ export interface Exec {
   readonly background: boolean;
 }
 
-const [told, target, program] = [slot("told"), slot("target"), slot("program")];
+const target = slot("target");
 
 /** The descriptor that the pipe for the program's id has at last. */
 const TOLD = 3;
@@ -79,20 +80,7 @@ export const planExec = (name: string, exec: Exec, host: Host): Plan => {
           reason: "until the program is executed",
         },
       ]
-    : [
-        steps.closePart(told, 1),
-        ...(terminal ? steps.takeDescriptor(inside, pair, master) : []),
-        steps.call("read", [partOf(told, 0), { type: "out", slot: program }, int(8)], "find the program"),
-        { kind: "join", pid: inside, reason: "the program is this process's child as well, and stays" },
-        {
-          kind: "supervise",
-          pid: program,
-          signals,
-          ...(terminal && { terminal: { master, input } }),
-          cleanup: [],
-          reason: "pass signals on, until the program ends",
-        },
-      ];
+    : superviseSibling(inside, terminal, input, "pass signals on, until the program ends");
   return { name, failure: FAILURE, descriptors: "standard", steps: [...start, ...end] };
 };
 
@@ -166,7 +154,7 @@ const beside = (process: Process, confine: readonly CallStep[]): Step[] => {
         become(process),
       ],
     },
-    steps.call("write", [valueOf(tell), { type: "out", slot: program }, int(8)], "tell the program's id"),
+    tellProgram(valueOf(tell)),
     { kind: "exit", reason: "the other waits for the program" },
   ];
 };

@@ -6,16 +6,17 @@ import { CLONE, SIG } from "../../abi/flags.ts";
 import { planJoinPaths } from "../../cgroups/join.ts";
 import type { Host } from "../../host/host.ts";
 import { type Kind, kindFlags, kindReason, kinds, namespaceFile } from "../../namespaces/kinds.ts";
-import { type CallStep, int, partOf, slot, valueOf } from "../../plan/call.ts";
+import { type CallStep, partOf, slot, valueOf } from "../../plan/call.ts";
 import * as by from "../../plan/container-steps.ts";
 import * as enter from "../../plan/namespace-steps.ts";
 import type { Plan, Step } from "../../plan/plan.ts";
 import * as steps from "../../plan/steps.ts";
 import { hold } from "../hold.ts";
-import { mask, pair } from "../container.ts";
+import { mask, pair, signals } from "../container.ts";
 import { confinement } from "../privileges.ts";
 import { settings } from "../program.ts";
 import type { FirstProcess } from "../recognise.ts";
+import { program, superviseSibling, tellProgram, told } from "../sibling.ts";
 import { type Bundle, CHANNEL, channel, ERRORS, NAMED, ownErrors } from "./container.ts";
 import {
   becomeProgram,
@@ -76,7 +77,7 @@ const detached = (request: ExecRequest, host: Host): Step[] => {
 /** The one that was started waits outside; the one that enters makes the program its own sibling. */
 const foreground = (request: ExecRequest, host: Host): Step[] => {
   const { terminal } = request.bundle.config.process;
-  const [inside, signals, master, told] = [slot("inside"), slot("signals"), slot("master"), slot("told")];
+  const inside = slot("inside");
   return [
     steps.setName("nsk"),
     steps.defaultSignal(SIG.SIGCHLD),
@@ -96,30 +97,13 @@ const foreground = (request: ExecRequest, host: Host): Step[] => {
           ready: [steps.restoreSignals(mask)],
           isTold: false,
         }),
-        steps.call(
-          "write",
-          [partOf(told, 1), { type: "out", slot: program }, int(8)],
-          "tell the program's id",
-        ),
+        tellProgram(partOf(told, 1)),
         { kind: "exit", reason: "the other waits for the program" },
       ],
     },
-    steps.closePart(told, 1),
-    ...(terminal ? steps.takeDescriptor(inside, pair, master) : []),
-    steps.call("read", [partOf(told, 0), { type: "out", slot: program }, int(8)], "find the program"),
-    { kind: "join", pid: inside, reason: "the program is this process's child as well, and stays" },
-    {
-      kind: "supervise",
-      pid: program,
-      signals,
-      ...(terminal && { terminal: { master, input: request.input } }),
-      cleanup: [],
-      reason: "pass signals on, and end as it ends",
-    },
+    ...superviseSibling(inside, terminal, request.input, "pass signals on, and end as it ends"),
   ];
 };
-
-const program = slot("program");
 
 /** Into the container's groups, and all its namespaces at once. */
 const joinSteps = (request: ExecRequest, host: Host): Step[] => {
