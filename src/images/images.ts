@@ -106,20 +106,17 @@ export const repositoriesWith = (images: readonly Image[], domain: string): Read
   return found;
 };
 
-/** Whether the store has an image of this name. */
-export const hasImage = (root: string, text: string): boolean => {
-  const reference = referenceOr(text);
-  const name = reference && fullName(withDefaultTag(reference));
-  return name !== undefined && readIndex(root).some((it) => it.name === name);
-};
-
-/** One image by name or id; the others are not looked at where a name says which. */
-export const findImage = (root: string, text: string): Image | undefined => {
+/** The image of this name. */
+export const namedImage = (root: string, text: string): Image | undefined => {
   const reference = referenceOr(text);
   const name = reference && fullName(withDefaultTag(reference));
   const named = name === undefined ? undefined : readIndex(root).find((it) => it.name === name);
-  return named ? load(root, named) : findImages(listImages(root), text)[0];
+  return named && load(root, named);
 };
+
+/** One image by name or id; the others are not looked at where a name says which. */
+export const findImage = (root: string, text: string): Image | undefined =>
+  namedImage(root, text) ?? findImages(listImages(root), text)[0];
 
 /** Repository and tag as docker's columns have them. */
 export const columnsOf = (name: string | undefined): { repository: string; tag: string } => {

@@ -3,7 +3,7 @@
 
 import { UsageError } from "../abi/errors.ts";
 import type { Host } from "../host/host.ts";
-import { findImage, hasImage, readInLayers, usable, type Usable } from "../images/images.ts";
+import { findImage, type Image, namedImage, readInLayers, usable, type Usable } from "../images/images.ts";
 import { storePath } from "../host/store-path.ts";
 import { referenceOr } from "../images/reference.ts";
 import { programCandidates } from "../plan/program.ts";
@@ -60,8 +60,14 @@ export const chooseImage = async (
     throw new UsageError(`--${ofImages} is for images, and none is named`);
   if (rootfs !== undefined || dashed || first === undefined) return undefined;
   // Who says how to get an image means one.
-  if (!ofImages && !isImageOperand(first, host, (word) => hasImage(storePath(host), word))) return undefined;
-  return { image: await getImage(first, options, host, name), operands: rest };
+  let there: Image | undefined;
+  const has = (word: string): boolean => (there = namedImage(storePath(host), word)) !== undefined;
+  if (!ofImages && !isImageOperand(first, host, has)) return undefined;
+  const root = storePath(host);
+  return {
+    image: there ? usable(root, there) : await getImage(first, options, host, name),
+    operands: rest,
+  };
 };
 
 /** What is here already takes no more than the store; all else has a file of its own, which loads what pulls. */
