@@ -12,20 +12,14 @@ import { typingFilter } from "../containers/seccomp/typing.ts";
 import type { Host } from "../host/host.ts";
 import { writeAll } from "../sys/linux.ts";
 import { carryOut, explainOption } from "./carry-out.ts";
+import { environmentOptions } from "./environment-options.ts";
 import { command, type OptionTable, type Values } from "./command.ts";
 import { named } from "./containers.ts";
 import { wantsTerminal } from "./terminal.ts";
 
 const options = {
   detach: { type: "boolean", alias: "d", description: "do not wait for it; what it prints goes nowhere" },
-  env: {
-    type: "string",
-    alias: "e",
-    multiple: true,
-    valueHint: "NAME[=value]",
-    description: "set a variable, or hand on the caller's",
-  },
-  envFile: { type: "string", multiple: true, valueHint: "file", description: "variables, a line each" },
+  ...environmentOptions,
   interactive: { type: "boolean", alias: "i", description: "keep standard input" },
   privileged: { type: "boolean", description: "all capabilities; the container's filter stays" },
   tty: { type: "boolean", alias: "t", description: "give it a terminal of its own" },

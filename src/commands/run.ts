@@ -10,6 +10,7 @@ import { ownStatePath } from "../containers/state-path.ts";
 import type { Host } from "../host/host.ts";
 import { containerFromFlags, containerFromWords, mayNameImage, newId } from "../run/container.ts";
 import { carryOut, explainOption } from "./carry-out.ts";
+import { environmentOptions } from "./environment-options.ts";
 import { wantsTerminal } from "./terminal.ts";
 import { command, type OptionTable, type Values } from "./command.ts";
 
@@ -119,14 +120,7 @@ const options = {
     valueHint: "name",
     description: "host name inside (the container's id unless given)",
   },
-  env: {
-    type: "string",
-    alias: "e",
-    multiple: true,
-    valueHint: "NAME[=value]",
-    description: "set a variable, or hand on the caller's",
-  },
-  envFile: { type: "string", multiple: true, valueHint: "file", description: "variables, a line each" },
+  ...environmentOptions,
   entrypoint: {
     type: "string",
     valueHint: "program",
