@@ -1,9 +1,10 @@
 // Containers that a test watches from outside: started, told apart by their ids, and looked for when they should be gone.
 
+import { expect } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { STATE } from "../../src/containers/record.ts";
 import { hierarchies } from "../commands/libcgroup.ts";
-import { nsk } from "../support/nsk.ts";
+import { nsk, type Ran, runNsk } from "../support/nsk.ts";
 
 /** Waits for a condition; a test's own limit of time ends the wait. */
 export const until = async (what: string, holds: () => boolean | Promise<boolean>): Promise<void> => {
@@ -117,4 +118,15 @@ export const startContainer = async (
     },
     exited: child.exited,
   };
+};
+
+/** A script in a container over this machine's own root, unless the options name another. */
+export const inside = (script: string, ...options: string[]): Ran =>
+  runNsk("run", ...options, "--", "sh", "-c", script);
+
+/** The output of a script in a container that ends well. */
+export const output = (script: string, ...options: string[]): string => {
+  const { status, stdout, stderr } = inside(script, ...options);
+  expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+  return stdout;
 };

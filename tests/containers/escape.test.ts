@@ -14,6 +14,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { inside } from "./containers.ts";
 import { testNeeding } from "../support/needs.ts";
 import { nsk, type Ran, runCommand, runNsk } from "../support/nsk.ts";
 
@@ -21,9 +22,6 @@ const live = testNeeding("root");
 const withPerl = testNeeding("root", "perl");
 const scratch = mkdtempSync(join(tmpdir(), "nsk-escape-"));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
-
-const inside = (script: string, ...options: string[]): Ran =>
-  runNsk("run", ...options, "--", "sh", "-c", script);
 
 describe("the program that started it", () => {
   const stamp = (): string => JSON.stringify(statSync(nsk, { bigint: true }), (_, it) => String(it));

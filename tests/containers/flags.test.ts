@@ -19,20 +19,12 @@ import { allDevices, parseDevice, parseMounts } from "../../src/containers/docke
 import { DEVICE_RULES } from "../../src/containers/defaults.ts";
 import { fixtureHost } from "../../src/host/fixture.ts";
 import { testNeeding } from "../support/needs.ts";
-import { nsk, type Ran, runCommand, runNsk } from "../support/nsk.ts";
-import { startContainer, stateOf, until } from "./containers.ts";
+import { nsk, runCommand, runNsk } from "../support/nsk.ts";
+import { inside, output, startContainer, stateOf, until } from "./containers.ts";
 
 const live = testNeeding("root");
 const scratch = mkdtempSync(join(tmpdir(), "nsk-flags-"));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
-
-const inside = (script: string, ...options: string[]): Ran =>
-  runNsk("run", ...options, "--", "sh", "-c", script);
-const output = (script: string, ...options: string[]): string => {
-  const { status, stdout, stderr } = inside(script, ...options);
-  expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
-  return stdout;
-};
 
 describe("limits", () => {
   const none = { privileged: false };

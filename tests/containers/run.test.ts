@@ -16,6 +16,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { inside, output } from "./containers.ts";
 import { testNeeding } from "../support/needs.ts";
 import { nsk, type Ran, runCommand, runNsk } from "../support/nsk.ts";
 
@@ -24,16 +25,6 @@ const withBusybox = testNeeding("root", "busybox");
 
 const scratch = mkdtempSync(join(tmpdir(), "nsk-run-"));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
-
-const inside = (script: string, ...options: string[]): Ran =>
-  runNsk("run", ...options, "--", "sh", "-c", script);
-
-/** The output of a script in a container that ends well. */
-const output = (script: string, ...options: string[]): string => {
-  const { status, stdout, stderr } = inside(script, ...options);
-  expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
-  return stdout;
-};
 
 /** A root with nothing but busybox. */
 const busyboxRoot = (name: string): string => {
