@@ -269,7 +269,7 @@ const options = {
   ...explainOption,
 } as const;
 
-const prepared = { plan: "nsk run", runtimes: assemblePrepared("nsk run", 125) };
+const prepared = assemblePrepared("nsk run", 125);
 
 export const run = command({
   definition: {

@@ -29,7 +29,7 @@ const labelsFor = async (words: readonly string[]): Promise<string[]> => {
 };
 
 describe("what is ready since the build", () => {
-  const { x64, arm64 } = assemblePrepared("nsk run", 125);
+  const { x64, arm64 } = assemblePrepared("nsk run", 125).runtimes;
 
   test("a container of docker's defaults uses all of it", async () => {
     const used = await labelsFor(["true"]);

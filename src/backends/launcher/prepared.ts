@@ -1,18 +1,19 @@
 // The steps that are the same in every start of a container, as routines of the launcher's runtime. They are lowered
 // when nsk itself is built: the file that imports this does so `with { type: "macro" }`.
 
-import type { Arch } from "../../abi/syscalls.ts";
 import { preparedCalls } from "../../containers/prepared.ts";
 import { type Slot, slot } from "../../plan/call.ts";
 import type { Builder } from "./builder.ts";
 import { lowerChecked, type Lowering, wayOut } from "./calls.ts";
 import { OUTCOME, preparedLabel, superviseLabel } from "./prepared-labels.ts";
-import { assembleRuntime, type Runtime } from "./runtime.ts";
+import type { PreparedRuntimes } from "./lower.ts";
+import { assembleRuntime } from "./runtime.ts";
 import { superviseLoop } from "./supervise.ts";
 
 /** The runtimes for plans of the name `name` that end with `failure` when a step fails. */
-export const assemblePrepared = (name: string, failure: number): Record<Arch, Runtime> =>
-  assembleRuntime((b, arch) => {
+export const assemblePrepared = (name: string, failure: number): PreparedRuntimes => ({
+  plan: name,
+  runtimes: assembleRuntime((b, arch) => {
     const lowering: Lowering = {
       b,
       arch,
@@ -40,7 +41,8 @@ export const assemblePrepared = (name: string, failure: number): Record<Arch, Ru
         throw new RangeError(`${group}: a routine calls no other, there is one way back only`);
     }
     supervisors(lowering, b);
-  });
+  }),
+});
 
 /** The two loops of `nsk run`, with and without `-it`. */
 const supervisors = (lowering: Lowering, b: Builder): void => {
