@@ -5,6 +5,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, wr
 import { basename, dirname, join } from "node:path";
 import { RECORD } from "../src/abi/record.ts";
 import { neutralise } from "./switches.ts";
+import { omitWarmUp } from "./warm-up.ts";
 
 const flags = [
   "--compile",
@@ -64,6 +65,7 @@ export const compile = (it: Compilation): void => {
     if (exitCode !== 0) throw new Error(`bun build of ${it.entry} failed\n${stdout}${stderr}`);
     const file = readFileSync(made);
     neutralise(file);
+    omitWarmUp(file);
     writeFileSync(made, it.link ? it.link(file) : file);
     chmodSync(made, 0o755);
     renameSync(made, it.outfile);

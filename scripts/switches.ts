@@ -3,6 +3,7 @@
 // so this file makes their names unmatchable in the built executable. Pure: bytes in, bytes changed in place.
 
 import { machine, section } from "./link/elf.ts";
+import { type CodePatch, patchCode } from "./link/patch.ts";
 
 /** A kind of name whose C strings are all cleared, wherever they stand in the read-only data. */
 const families = /\0((?:BUN|NODE|JSC|LSQUIC|WTF)_[A-Za-z][A-Za-z0-9_]{0,60})(?=\0)/g;
@@ -80,15 +81,6 @@ const expected = [
   "NODE_TLS_REJECT_UNAUTHORIZED",
   "WTF_numberOfProcessorCores",
 ] as const;
-
-/** A place in machine code, by its bytes in hex with `..` for any byte, and what is written over it. */
-interface CodePatch {
-  readonly what: string;
-  readonly find: string;
-  /** Where in the found bytes the new ones go. */
-  readonly at: number;
-  readonly write: (old: Buffer) => Buffer;
-}
 
 /** `BUN_JSC_…` and mimalloc's options are compared in code, with no string that could be changed. */
 const code: Readonly<Record<"x64" | "arm64", readonly CodePatch[]>> = {
@@ -174,15 +166,8 @@ export const neutralise = (file: Buffer): string[] => {
   if (places.length !== 1) throw new Error(`the executable contains ${cache.name} ${places.length} times`);
   clear(cache.name, places[0]!.index);
 
-  const text = section(file, ".text");
-  const bytes = file.toString("latin1", text.offset, text.offset + text.size);
-  for (const { what, find, at, write } of code[machine(file)]) {
-    const pattern = new RegExp(find.replaceAll("..", "[^]").replaceAll(/[0-9a-f]{2}/g, "\\x$&"), "g");
-    const [match, second] = bytes.matchAll(pattern);
-    if (!match || second) throw new Error(`${what}: ${match ? "several places" : "no place"} in the code`);
-    const start = text.offset + match.index + at;
-    write(file.subarray(start, start + 1)).copy(file, start);
-    dead.push(what);
-  }
+  const patches = code[machine(file)];
+  for (const patch of patches) patchCode(file, patch);
+  dead.push(...patches.map(({ what }) => what));
   return [...new Set(dead)];
 };

@@ -38,3 +38,18 @@ test("a build that fails leaves the file of the one before", () => {
   expect(readdirSync(join(directory, "kept"))).toEqual(["program"]);
   expect(statSync(outfile("kept")).ino).toBe(before);
 });
+
+test("no thread makes heap ready that a command does not live to use", () => {
+  const source = join(directory, "heap.ts");
+  writeFileSync(
+    source,
+    `import { readdirSync, readFileSync } from "node:fs";
+    const kept = Array.from({ length: 200_000 }, (_, i) => ({ i }));
+    const threads = readdirSync("/proc/self/task").map((id) => readFileSync(\`/proc/self/task/\${id}/comm\`, "utf8"));
+    console.log(kept.length, threads.includes("JSCWarmUp\\n"));`,
+  );
+  compile({ entry: source, outfile: outfile("heap") });
+  const output = (...command: string[]) => Bun.spawnSync(command, { cwd: "/" }).stdout.toString();
+  expect(output(outfile("heap"))).toBe("200000 false\n");
+  expect(output(process.execPath, source)).toBe("200000 true\n");
+});
