@@ -9,7 +9,7 @@ export interface Handle {
   /** As the user is told of it: `process 123 (sleep 9)`. */
   readonly title: string;
   /** Ends it at once, without waiting for anything but the kernel. What is returned is told instead of "ended". */
-  end(): string | void;
+  end(): string | undefined | void;
 }
 
 const open = new Set<Handle>();

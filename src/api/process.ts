@@ -6,6 +6,7 @@ import type { Exit, Stdio } from "../backends/child.ts";
 import { execute } from "../backends/execute.ts";
 import * as parts from "../backends/launcher/parts.ts";
 import { awaitEnd, signalContainer } from "../backends/containers.ts";
+import { endFamily } from "../backends/descendants.ts";
 import { removeGroup } from "../backends/leftovers.ts";
 import { spawn as spawnPlan, type Spawned } from "../backends/spawn.ts";
 import { liveHost } from "../host/live.ts";
@@ -23,9 +24,9 @@ export interface ChildOptions {
   readonly stderr?: Stdio;
   /** A terminal of its own in the place of the three, 80 columns wide and 24 rows high unless given. @see pty(7) */
   readonly terminal?: boolean | { readonly columns: number; readonly rows: number };
-  /** Ends the program by `killSignal` when it aborts. */
+  /** Ends the program when it aborts, with all that it has started, or by `killSignal` it alone. */
   readonly signal?: AbortSignal;
-  /** SIGKILL unless given: process 1 of a PID namespace takes no other for an end that it does not handle. */
+  /** For example SIGTERM, which process 1 of a PID namespace does not get unless it handles it. */
   readonly killSignal?: Signal;
   /** It lives on when the script ends, in a session of its own, and nobody removes its control groups but itself. */
   readonly detached?: boolean;
@@ -47,8 +48,8 @@ export interface Terminal {
 }
 
 /**
- * A running program. Leaving an `await using` block ends it; so does the end of the script, which does not wait for a
- * program that nobody waits for: looking at `exited` or a stream is what makes it wait.
+ * A running program. Leaving an `await using` block ends it with all that it has started; so does the end of the script,
+ * which does not wait for a program that nobody waits for: looking at `exited` or a stream is what makes it wait.
  */
 export interface Process extends AsyncDisposable {
   /** Of the program, or of the process that waits for it where there is one (`fork`). */
@@ -61,7 +62,7 @@ export interface Process extends AsyncDisposable {
   readonly terminal: Terminal | undefined;
   /** How it ended; its control group is gone by then. 127: the program was not found, 126: it could not be executed. */
   readonly exited: Promise<Exit>;
-  /** SIGTERM unless given. Nothing happens to a program that has ended. @see kill(2) */
+  /** SIGTERM unless given, for the program alone. Nothing happens to one that has ended. @see kill(2) */
   kill(signal?: Signal): void;
 }
 
@@ -131,19 +132,25 @@ export const spawn = (what: readonly string[] | Plan, options: SpawnOptions = {}
   const kill = (by: Signal = SIG.SIGTERM): void => {
     const number = signalNumber(by);
     if (!isRunning) return;
-    if (number === SIG.SIGKILL) ending.end();
+    if (number === SIG.SIGKILL) ending.kill();
     else child.kill(number);
   };
+  const end = (): void => {
+    if (isRunning) ending.end();
+  };
+  const called = title ?? `process ${child.pid} (${titleOf(what)})`;
   const release = detached
     ? () => {}
     : keep({
-        title: title ?? `process ${child.pid} (${titleOf(what)})`,
+        title: called,
         end: () => {
-          ending.endNow();
+          const others = ending.endNow();
           for (const group of groups) if (!removeGroup(group)) return `the control group ${group} stays`;
+          return others ? `ended ${called}, and ${others} that it had started` : undefined;
         },
       });
-  const abort = (): void => kill(options.killSignal ?? SIG.SIGKILL);
+  const { killSignal } = options;
+  const abort = (): void => (killSignal === undefined ? end() : kill(killSignal));
   signal?.addEventListener("abort", abort, { once: true });
   const exited = child.exited.then((exit) => {
     isRunning = false;
@@ -179,7 +186,7 @@ export const spawn = (what: readonly string[] | Plan, options: SpawnOptions = {}
     },
     kill,
     [Symbol.asyncDispose]: async () => {
-      kill(SIG.SIGKILL);
+      end();
       await awaited(exited);
     },
   };
@@ -192,13 +199,21 @@ const PATIENCE = 2000;
 const endingOf = (child: Spawned, signal: number) => {
   // Bun sends no real-time signals. Opened while the child cannot have been reaped yet.
   const process = signal === SIG.SIGKILL ? -1 : syscall("pidfd_open", child.pid, 0);
-  const end = (): void => (process < 0 ? child.kill(SIG.SIGKILL) : signalContainer(process, signal));
+  /** With all that it has started; how many these were, as far as they are not left to what the plan has for that. */
+  const end = (): number => {
+    if (process < 0) return endFamily(child.pid);
+    signalContainer(process, signal);
+    return 0;
+  };
   return {
+    /** It alone. */
+    kill: (): void => (process < 0 ? child.kill(SIG.SIGKILL) : signalContainer(process, signal)),
     end,
     /** Waits for it; nobody else does any more. */
-    endNow: (): void => {
-      end();
+    endNow: (): number => {
+      const others = end();
       if (process >= 0 && !awaitEnd(process, PATIENCE)) child.kill(SIG.SIGKILL);
+      return others;
     },
     release: (): void => void (process >= 0 && close(process)),
   };

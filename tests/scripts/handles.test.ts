@@ -180,6 +180,29 @@ for (;;) {
   for (const pid of ran.words) expect([pid, await isGone(pid)]).toEqual([pid, true]);
 });
 
+/** A program that waits for one of its own, in a session of that one's own, which waits for a third. */
+const FAMILY = ["sh", "-c", "setsid sh -c 'sleep 1000 & echo $$ $!; wait' & wait"];
+
+for (const [how, code] of [
+  ["the script exits", "process.exit();"],
+  ["the script throws", 'throw new Error("mine");'],
+  ["its block is left", "await child[Symbol.asyncDispose]();"],
+  ["it is aborted", "abort.abort();\nawait child.exited;"],
+] as const)
+  rooted(`what a program has started ends with it when ${how}`, async () => {
+    const ran = await runScript(`
+const abort = new AbortController();
+const child = spawn(${JSON.stringify(FAMILY)}, { stdout: "pipe", signal: abort.signal });
+const { value } = await child.stdout!.getReader().read();
+say(child.pid, new TextDecoder().decode(value).trim());
+${code}`);
+    expect(ran.words.length).toBe(3);
+    for (const pid of ran.words) expect([pid, await isGone(pid)]).toEqual([pid, true]);
+    const told = `nsk: the script ends: ended process ${ran.words[0]} (${FAMILY.join(" ")}), and 2 that it had started\n`;
+    if (how.startsWith("the script")) expect(ran.stderr).toContain(told);
+    else expect(ran.stderr).toBe("");
+  });
+
 rooted("a script that handles a signal itself goes on", async () => {
   const ran = await runScript(
     `process.on("SIGTERM", async () => { child.kill(); say("ended", (await child.exited).signal); });
