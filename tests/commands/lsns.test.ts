@@ -3,7 +3,7 @@
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { needs } from "../support/needs.ts";
-import { nsk, runCommand, runNsk } from "../support/nsk.ts";
+import { nsk, READERLESS, runCommand, runNsk } from "../support/nsk.ts";
 import { asPlain, cannotRig, live, PLAIN, type Rig, startRig } from "./rig.ts";
 
 /** Namespaces held by what is no process in them: mounts, descriptors, other namespaces. */
@@ -165,7 +165,7 @@ const built = (title: string, check: () => void): void => {
 };
 
 built("a reader that goes away ends it quietly, as SIGPIPE does", () => {
-  const script = `exec 3>&1; { sleep 0.2; "$1" lsns; echo $? >&3; } | :`;
+  const script = `${READERLESS}; "$1" lsns >&4; echo $?`;
   const { stdout, stderr } = runCommand(["bash", "-c", script, "bash", nsk]);
   expect([stdout, stderr]).toEqual(["141\n", ""]);
 });

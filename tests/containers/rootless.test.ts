@@ -241,19 +241,23 @@ describe("a network that a program provides", () => {
         return false; // it has ended
       }
     });
-  const statOf = (pid: string): string => readFileSync(`/proc/${pid}/stat`, "latin1");
-  const sessionOf = (pid: string): string =>
-    statOf(pid)
-      .replace(/^.*\) /s, "")
-      .split(" ")[3]!;
-  const nameOf = (pid: string): string => /\((.*)\)/s.exec(statOf(pid))![1]!;
+  /** The name and the session of a process, undefined when it has ended. */
+  const statOf = (pid: string): { name: string; session: string } | undefined => {
+    try {
+      const [, name, rest] = /\((.*)\) (.*)/s.exec(readFileSync(`/proc/${pid}/stat`, "latin1"))!;
+      return { name: name!, session: rest!.split(" ")[3]! };
+    } catch {
+      return undefined;
+    }
+  };
   /** What is said to the host's port 8080 of loopback, from inside by `address`. */
   const asks = (network: string, address: string): Ran => {
-    const server = "echo answer | timeout 4 busybox nc -l -p 8080 >/dev/null 2>&1 &";
+    const server = "echo answer | timeout 20 busybox nc -l -p 8080 >/dev/null 2>&1 &";
+    const listens = "until grep -q ':1F90 0*:0000 0A' /proc/net/tcp*; do sleep 0.02; done;";
     // The end of what is asked comes behind the answer: older programs lose what follows it.
-    return inside(`sleep 0.7 | timeout 4 busybox nc -w 1 ${address} 8080`, ["--network", network], {
+    return inside(`sleep 0.7 | timeout 20 busybox nc -w 3 ${address} 8080`, ["--network", network], {
       ...how,
-      before: `${server} sleep 0.3`,
+      before: `${server} ${listens}`,
     });
   };
   for (const [network, device, resolver] of [
@@ -296,13 +300,10 @@ describe("a network that a program provides", () => {
       });
       expect(new TextDecoder().decode((await child.stdout.getReader().read()).value)).toBe("up\n");
       // Ctrl-C at the caller's terminal is for the container to take, and not for its network.
-      const [own, ...others] = [String(child.pid), ...running()].map(sessionOf);
-      expect(others.filter((session) => session !== own).length).toBeGreaterThan(2);
-      expect(
-        running()
-          .filter((pid) => nameOf(pid) === network)
-          .map(sessionOf),
-      ).not.toContain(own);
+      const own = statOf(String(child.pid))!.session;
+      const others = running().flatMap((pid) => statOf(pid) ?? []);
+      expect(others.filter(({ session }) => session !== own).length).toBeGreaterThan(2);
+      expect(others.filter(({ name }) => name === network).map(({ session }) => session)).not.toContain(own);
       child.kill("SIGKILL");
       await until("all have ended", () => running().length === 0);
     }

@@ -4,6 +4,10 @@ import { join } from "node:path";
 
 export const nsk = process.env.NSK_BINARY ?? join(import.meta.dir, "../../dist/nsk");
 
+/** Shell words behind which descriptor 4 is a pipe that nobody reads. */
+export const READERLESS =
+  'pipe=$(mktemp -u) && mkfifo "$pipe" && exec 5<>"$pipe" 4>"$pipe" 5>&- && rm "$pipe"';
+
 export interface Ran {
   readonly status: number | null;
   /** `SIGPIPE`, for a program that a signal ended. */

@@ -60,7 +60,7 @@ export const limits = (it: GuestTest, cgroups: Cgroups): void => {
   );
   it(
     "run --pids-limit: a fork bomb stays inside",
-    "nsk run --pids-limit 5 -- sh -c 'for i in 1 2 3 4 5 6 7 8; do sleep 1 & done' || echo $?",
+    "nsk run --pids-limit 5 -- sh -c 'for i in 1 2 3 4 5 6 7 8; do sleep 9 & done' || echo $?",
     (ran) => {
       expect(ran.stdout).toBe("2\n");
       failed(0, "can't fork: Resource temporarily unavailable")(ran);
@@ -70,7 +70,7 @@ export const limits = (it: GuestTest, cgroups: Cgroups): void => {
     "cgexec: the limit on processes is held",
     `nsk cgcreate -g pids:few
      nsk cgset -r pids.max=3 few
-     nsk cgexec -g pids:few sh -c 'for i in 1 2 3 4; do sleep 1 & done' || echo $?
+     nsk cgexec -g pids:few sh -c 'for i in 1 2 3 4; do sleep 9 & done' || echo $?
      nsk cgdelete pids:few`,
     ({ stdout, stderr }) => {
       expect(stdout).toBe("2\n");
