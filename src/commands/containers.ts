@@ -11,28 +11,52 @@ import {
 } from "../backends/containers.ts";
 import { SIG } from "../abi/flags.ts";
 import { removeLeftovers, sweepKept } from "../backends/leftovers.ts";
-import { type End, findContainer, type Running } from "../containers/record.ts";
+import {
+  type End,
+  findContainer,
+  findContainerIfThere,
+  noSuchContainer,
+  type Running,
+} from "../containers/record.ts";
 import { ownStatePath } from "../containers/state-path.ts";
 import { findKeptPath } from "../containers/kept-files.ts";
 import type { Host } from "../host/host.ts";
 import { close, writeAll } from "../sys/linux.ts";
+import { forEach } from "./each.ts";
 import { print } from "./output.ts";
-
-/** All are looked up before anything happens to one of them. */
-export const named = (operands: readonly string[], host: Host): [it: Known, word: string][] => {
-  if (operands.length === 0) throw new UsageError("no container given", "nsk ps -a lists them");
-  const all = knownContainers(host);
-  return operands.map((word) => [settled(findContainer(all, word), host), word]);
-};
 
 /** The one container that a command is about. */
 export const theOne = (operands: readonly string[], host: Host): Known => {
   if (operands.length > 1) throw new UsageError(`unexpected argument '${operands[1]}'`);
-  return named(operands, host)[0]![0];
+  return settled(findContainer(knownBy(operands, host), operands[0]!), host);
+};
+
+/** Does something with each container that is named, whatever becomes of the others. */
+export const forNamed = (
+  operands: readonly string[],
+  host: Host,
+  name: string,
+  what: (it: Known, word: string) => void,
+  whenMissing = (word: string): void => {
+    throw noSuchContainer(word);
+  },
+): void => {
+  const all = knownBy(operands, host);
+  forEach(operands, name, (word) => {
+    const it = findContainerIfThere(all, word);
+    if (it) what(settled(it, host), word);
+    else whenMissing(word);
+  });
+};
+
+/** Those among which words are to name some. */
+export const knownBy = (words: readonly string[], host: Host): Known[] => {
+  if (words.length === 0) throw new UsageError("no container given", "nsk ps -a lists them");
+  return knownContainers(host);
 };
 
 /** A container that starts or ends at this very moment, once it has done so. */
-const settled = (it: Known, host: Host): Known => {
+export const settled = (it: Known, host: Host): Known => {
   for (let i = 0; it.state === "between" && i < LOOKS; i++) {
     Bun.sleepSync(EVERY);
     const { id } = it;
@@ -47,23 +71,25 @@ const settled = (it: Known, host: Host): Known => {
 const EVERY = 10;
 const LOOKS = 1000;
 
-/** Has `what` done to each that runs, by a hold on its first process, and prints the words that named them. */
-export const forEach = (
+/** Does something with each that runs, by a hold on its first process, and prints the words that named them. */
+export const forRunning = (
   operands: readonly string[],
   host: Host,
+  name: string,
   what: (it: Running, process: number) => void,
   whenEnded: (it: Known) => void,
-): number => {
-  for (const [it, word] of named(operands, host)) {
+): void =>
+  forNamed(operands, host, name, (it, word) => {
     const process = it.state === "running" ? holdContainer(it, host) : undefined;
     if (it.state === "running" && process !== undefined) {
-      what(it, process);
-      close(process);
+      try {
+        what(it, process);
+      } finally {
+        close(process);
+      }
     } else whenEnded(it);
     print(`${word}\n`);
-  }
-  return 0;
-};
+  });
 
 /**
  * What waits for the end of a container; the hold on it is taken at once. Undefined comes when nobody was there to tell

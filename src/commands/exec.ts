@@ -14,7 +14,7 @@ import { writeAll } from "../sys/linux.ts";
 import { carryOut, explainOption } from "./carry-out.ts";
 import { environmentOptions } from "./environment-options.ts";
 import { command, type OptionTable, type Values } from "./command.ts";
-import { named } from "./containers.ts";
+import { theOne } from "./containers.ts";
 import { wantsTerminal } from "./terminal.ts";
 
 const options = {
@@ -46,7 +46,7 @@ export const exec = command({
         word === undefined ? "no container given" : "no program given",
         `${name} [options] <container> <program> [<argument>...]`,
       );
-    const [it] = named([word], host)[0]!;
+    const it = theOne([word], host);
     if (it.state !== "running") throw new HostError(`container ${word} is not running`);
     const { detach } = options;
     const terminal = detach ? withoutTerminal(options, name) : wantsTerminal(options, host, name);

@@ -4,10 +4,12 @@ import type { Known } from "../backends/containers.ts";
 import { KEPT, keptPath } from "../containers/kept-files.ts";
 import { hasNamespace, type NamespaceType } from "../containers/config.ts";
 import { CGROUP_MOUNT, MOUNTS } from "../containers/defaults.ts";
+import { findContainer, findContainerIfThere } from "../containers/record.ts";
 import type { Host } from "../host/host.ts";
 import { signalName } from "../abi/flags.ts";
 import { command } from "./command.ts";
-import { named } from "./containers.ts";
+import { knownBy, settled } from "./containers.ts";
+import { forEach } from "./each.ts";
 import { printJson } from "./output.ts";
 
 export const inspect = command({
@@ -17,8 +19,11 @@ export const inspect = command({
   },
   usage: "<container>...",
   failure: 1,
-  run: ({ operands, host }) => {
-    printJson(named(operands, host).map(([it]) => inspected(it, host)));
+  run: ({ operands, host, name }) => {
+    const all = knownBy(operands, host);
+    const found = operands.flatMap((word) => findContainerIfThere(all, word) ?? []);
+    printJson(found.map((it) => inspected(settled(it, host), host)));
+    forEach(operands, name, (word) => findContainer(all, word));
     return 0;
   },
 });

@@ -5,7 +5,9 @@ import { removeContainer } from "../backends/leftovers.ts";
 import { keptPath } from "../containers/kept-files.ts";
 import { statePath } from "../containers/state-path.ts";
 import { command } from "./command.ts";
-import { killAndWait, named, tidy } from "./containers.ts";
+import { noSuchContainer } from "../containers/record.ts";
+import { forNamed, killAndWait, tidy } from "./containers.ts";
+import { tell } from "./each.ts";
 import { print } from "./output.ts";
 
 export const rm = command({
@@ -27,21 +29,26 @@ export const rm = command({
   permute: true,
   failure: 1,
   truths: true,
-  run: ({ options, operands, host }) => {
+  run: ({ options, operands, host, name }) => {
     tidy(host);
-    const all = named(operands, host);
-    const running = all.find(([{ state }]) => state === "running");
-    if (running && !options.force)
-      throw new HostError(
-        `cannot remove container ${running[1]}: it is running`,
-        `nsk stop ${running[1]}, or nsk rm -f ${running[1]}`,
-      );
-    for (const [it, word] of all) {
-      if (it.state === "running") killAndWait(it, host);
-      // The others have removed themselves.
-      if (it.detached && !it.autoRemove) removeContainer(it, keptPath(host), statePath(host));
-      print(`${word}\n`);
-    }
+    forNamed(
+      operands,
+      host,
+      name,
+      (it, word) => {
+        if (it.state === "running" && !options.force)
+          throw new HostError(
+            `cannot remove container ${word}: it is running`,
+            `nsk stop ${word}, or nsk rm -f ${word}`,
+          );
+        if (it.state === "running") killAndWait(it, host);
+        // The others have removed themselves.
+        if (it.detached && !it.autoRemove) removeContainer(it, keptPath(host), statePath(host));
+        print(`${word}\n`);
+      },
+      // docker: what was asked for is the case
+      options.force ? (word) => tell(noSuchContainer(word), name) : undefined,
+    );
     return 0;
   },
 });

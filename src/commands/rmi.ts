@@ -1,12 +1,11 @@
 // nsk rmi: images out of the store, and what only they needed.
 
-import { printable } from "../abi/bytes.ts";
-import { HostError, UsageError } from "../abi/errors.ts";
+import { UsageError } from "../abi/errors.ts";
 import { removeImage } from "../images/images.ts";
 import { openStore } from "../images/store.ts";
-import { writeAll } from "../sys/linux.ts";
 import { command } from "./command.ts";
-import { print } from "./output.ts";
+import { forEach } from "./each.ts";
+import { print, printJson } from "./output.ts";
 
 export const rmi = command({
   definition: {
@@ -28,24 +27,19 @@ export const rmi = command({
     if (host.euid !== 0) (await import("../run/with-owners.ts")).becomeWithOwners(name, host);
     const store = openStore(host);
     const [untagged, deleted]: [string[], string[]] = [[], []];
-    let failed: HostError | UsageError | undefined;
-    for (const image of operands) {
-      try {
-        const removed = removeImage(store, image, options.force);
-        untagged.push(...removed.untagged);
-        deleted.push(...removed.deleted);
-        if (options.json) continue;
-        print(removed.untagged.map((it) => `Untagged: ${it}\n`).join(""));
-        print(removed.deleted.map((it) => `Deleted: ${it}\n`).join(""));
-      } catch (error) {
-        if (!(error instanceof HostError || error instanceof UsageError)) throw error;
-        // The others are removed all the same, as docker does.
-        if (failed) writeAll(2, `${name}: ${printable(failed.message)}\n`);
-        failed = error;
-      }
+    const remove = (image: string): void => {
+      const removed = removeImage(store, image, options.force);
+      untagged.push(...removed.untagged);
+      deleted.push(...removed.deleted);
+      if (options.json) return;
+      print(removed.untagged.map((it) => `Untagged: ${it}\n`).join(""));
+      print(removed.deleted.map((it) => `Deleted: ${it}\n`).join(""));
+    };
+    try {
+      forEach(operands, name, remove);
+    } finally {
+      if (options.json) printJson({ untagged, deleted });
     }
-    if (options.json) print(`${JSON.stringify({ untagged, deleted }, null, 2)}\n`);
-    if (failed) throw failed;
     return 0;
   },
 });

@@ -5,7 +5,7 @@ import { parseSignal, SIG } from "../abi/flags.ts";
 import { awaitEnd, awaitSupervisor, holdRecord, signalContainer } from "../backends/containers.ts";
 import { wholeNumber } from "../containers/docker-limits.ts";
 import { command } from "./command.ts";
-import { forEach } from "./containers.ts";
+import { forRunning } from "./containers.ts";
 
 /** docker's. */
 const SECONDS = 10;
@@ -41,12 +41,13 @@ export const stop = command({
   usage: "[options] <container>...",
   permute: true,
   failure: 1,
-  run: ({ options, operands, host }) => {
+  run: ({ options, operands, host, name }) => {
     const signal = signalOption(options.signal);
     const seconds = wholeNumber("--timeout", options.timeout, -1);
-    return forEach(
+    forRunning(
       operands,
       host,
+      name,
       (it, process) => {
         const record = it.detached ? holdRecord(it.id, host) : undefined;
         signalContainer(process, signal ?? it.stopSignal ?? SIG.SIGTERM);
@@ -60,6 +61,7 @@ export const stop = command({
       },
       () => {}, // as docker: what was asked for is the case
     );
+    return 0;
   },
 });
 
@@ -73,15 +75,17 @@ export const kill = command({
   usage: "[options] <container>...",
   permute: true,
   failure: 1,
-  run: ({ options, operands, host }) => {
+  run: ({ options, operands, host, name }) => {
     const signal = signalOption(options.signal) ?? SIG.SIGKILL;
-    return forEach(
+    forRunning(
       operands,
       host,
+      name,
       (_, process) => signalContainer(process, signal),
       ({ id }) => {
         throw new HostError(`cannot kill container ${id}: it is not running`);
       },
     );
+    return 0;
   },
 });

@@ -1,8 +1,10 @@
 // nsk wait: until containers have ended, and how they did.
 
 import { HostError } from "../abi/errors.ts";
+import { findContainerIfThere, noSuchContainer } from "../containers/record.ts";
 import { command } from "./command.ts";
-import { named, tellOutOfMemory, watchEnd } from "./containers.ts";
+import { knownBy, settled, tellOutOfMemory, watchEnd } from "./containers.ts";
+import { forEach } from "./each.ts";
 import { print } from "./output.ts";
 
 export const wait = command({
@@ -13,9 +15,16 @@ export const wait = command({
   usage: "<container>...",
   failure: 1,
   run: ({ operands, host, name }) => {
-    const all = named(operands, host).map(([it, word]) => [watchEnd(it, host), it, word] as const);
-    for (const [awaitEnd, it, word] of all) {
-      const end = awaitEnd();
+    const all = knownBy(operands, host);
+    // Held before the first is waited for, so that none ends unseen.
+    const held = operands.map((word) => {
+      const found = findContainerIfThere(all, word);
+      const it = found && settled(found, host);
+      return { word, it, awaitEnd: it && watchEnd(it, host) };
+    });
+    forEach(held, name, ({ word, it, awaitEnd }) => {
+      if (!it) throw noSuchContainer(word);
+      const end = awaitEnd!();
       if (!end)
         throw new HostError(
           `nobody knows how ${word} ended`,
@@ -23,7 +32,7 @@ export const wait = command({
         );
       print(`${end.status}\n`);
       tellOutOfMemory(it, end, `${name}: ${word}`);
-    }
+    });
     return 0;
   },
 });

@@ -122,15 +122,29 @@ export const checkName = (text: string): string => {
 };
 
 /** The one that `word` names: by its name, or by the beginning of its id. Throws {@link UsageError} for none and for several. */
-export const findContainer = <T extends { readonly id: string; readonly name?: string | undefined }>(
-  all: readonly T[],
-  word: string,
-): T => {
+export const findContainer = <T extends Named>(all: readonly T[], word: string): T => {
+  const found = findContainerIfThere(all, word);
+  if (!found) throw noSuchContainer(word);
+  return found;
+};
+
+export const noSuchContainer = (word: string): UsageError =>
+  new UsageError(`no such container: ${word}`, "nsk ps -a lists them");
+
+/** {@link findContainer}, undefined for what names none. */
+export const findContainerIfThere = <T extends Named>(all: readonly T[], word: string): T | undefined => {
   const named = all.find(({ name }) => name === word);
   if (named) return named;
-  const found = word === "" ? [] : all.filter(({ id }) => id.startsWith(word));
-  if (found.length === 1) return found[0]!;
-  throw found.length
-    ? new UsageError(`'${word}' is the beginning of ${found.length} containers' ids`, "nsk ps -a lists them")
-    : new UsageError(`no such container: ${word}`, "nsk ps -a lists them");
+  const [found, ...others] = word === "" ? [] : all.filter(({ id }) => id.startsWith(word));
+  if (others.length)
+    throw new UsageError(
+      `'${word}' is the beginning of ${others.length + 1} containers' ids`,
+      "nsk ps -a lists them",
+    );
+  return found;
 };
+
+interface Named {
+  readonly id: string;
+  readonly name?: string | undefined;
+}

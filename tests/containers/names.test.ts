@@ -222,10 +222,47 @@ describe("mistakes are one line, and nothing happens", () => {
     expect(stderr.split("\n")[0]).toBe(message);
     expect(status).toBe(words[0] === "run" ? 125 : 1);
   });
-  live("one of several that is not there stops none of the others", async () => {
-    const it = await start("read line");
-    expect(runNsk("kill", it.id, "nsk-none").status).toBe(1);
-    it.say("");
-    expect(await it.exited).toBe(0);
+});
+
+describe("one of several that cannot be had is told, and the others are done", () => {
+  const none = (command: string, word: string) => `nsk ${command}: no such container: ${word}\n`;
+  const LISTED = "hint: nsk ps -a lists them\n";
+  live("kill and stop", async () => {
+    for (const [command, ...options] of [["kill"], ["stop", "-t", "0"]] as const) {
+      const [one, other] = [await start("read line"), await start("read line")];
+      expect(runNsk(command, ...options, "nsk-none", one.id, "nsk-no", other.id)).toMatchObject({
+        status: 1,
+        stdout: `${one.id}\n${other.id}\n`,
+        stderr: none(command, "nsk-none") + none(command, "nsk-no") + LISTED,
+      });
+      for (const { exited } of [one, other]) expect(await exited).toBeGreaterThan(128);
+    }
+  });
+  live("rm, wait and inspect", async () => {
+    const [one, other] = ["5", "6"].map((status) =>
+      runNsk("run", "-d", "--", "sh", "-c", `exit ${status}`).stdout.trim(),
+    ) as [string, string];
+    expect(runNsk("wait", one, "nsk-none", other)).toMatchObject({
+      status: 1,
+      stdout: "5\n6\n",
+      stderr: none("wait", "nsk-none") + LISTED,
+    });
+    const inspected = runNsk("inspect", "nsk-none", one);
+    expect(inspected).toMatchObject({ status: 1, stderr: none("inspect", "nsk-none") + LISTED });
+    expect(JSON.parse(inspected.stdout).map(({ Id }: { Id: string }) => Id)).toEqual([one]);
+    const running = runNsk("run", "-d", "--", "sleep", "1000").stdout.trim();
+    expect(runNsk("rm", one, running, other)).toMatchObject({
+      status: 1,
+      stdout: `${one}\n${other}\n`,
+      stderr: `nsk rm: cannot remove container ${running}: it is running\nhint: nsk stop ${running}, or nsk rm -f ${running}\n`,
+    });
+    expect(runNsk("rm", "-f", running).status).toBe(0);
+  });
+  live("rm -f of what is not there has nothing to do, and says so", () => {
+    expect(runNsk("rm", "-f", "nsk-none")).toMatchObject({
+      status: 0,
+      stdout: "",
+      stderr: none("rm", "nsk-none"),
+    });
   });
 });
