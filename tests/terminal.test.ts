@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { cannotCompare, directoryOf, removeGroups, uniqueName } from "./commands/libcgroup.ts";
 import { nothing, remainsOf, stateOf, until } from "./containers/containers.ts";
 import { needs, testNeeding } from "./support/needs.ts";
-import { nsk } from "./support/nsk.ts";
+import { nsk, runNsk } from "./support/nsk.ts";
 
 const atTerminal = testNeeding("root", "tmux", "bash");
 
@@ -473,25 +473,24 @@ describe("a container at a terminal that is ended from outside", () => {
     const [id] = (await terminal.run("echo $HOSTNAME")).split("\n") as [string];
     expect(id).toMatch(/^[0-9a-f]{12}$/);
     terminal.type("(trap '' HUP TERM; sleep 1006) & sleep 1007");
-    const supervisor = await waiting(terminal);
-    const [first] = readFileSync(`/proc/${supervisor}/task/${supervisor}/children`, "utf8")
-      .split(" ")
-      .map(Number);
+    const front = await waiting(terminal);
+    const [{ State }] = JSON.parse(runNsk("inspect", id).stdout);
+    const supervisor = Number(/^PPid:\t(\d+)$/m.exec(readFileSync(`/proc/${State.Pid}/status`, "utf8"))![1]);
     await until("its programs run", () => remainsOf(id).processes.length >= 3);
-    return { id, supervisor, first: first! };
+    return { id, front, supervisor, first: State.Pid as number };
   };
   type Running = Awaited<ReturnType<typeof start>>;
   const pending = (pid: number): boolean =>
     /Pnd:\t0*[1-9a-f]/.test(readFileSync(`/proc/${pid}/status`, "utf8"));
   const ends: readonly [title: string, end: (it: Running) => void | Promise<void>][] = [
     ["its first process is killed", ({ first }) => void process.kill(first, "SIGKILL")],
-    ["its supervisor gets SIGHUP", ({ supervisor }) => void process.kill(supervisor, "SIGHUP")],
+    ["the process that was started gets SIGHUP", ({ front }) => void process.kill(front, "SIGHUP")],
     [
-      "its supervisor gets SIGTERM three times",
-      async ({ supervisor }) => {
+      "the process that was started gets SIGTERM three times",
+      async ({ front }) => {
         for (let i = 0; i < 3; i++) {
-          process.kill(supervisor, "SIGTERM");
-          await until("it is taken", () => stateOf(supervisor) === undefined || !pending(supervisor));
+          process.kill(front, "SIGTERM");
+          await until("it is taken", () => stateOf(front) === undefined || !pending(front));
         }
       },
     ],
@@ -508,17 +507,51 @@ describe("a container at a terminal that is ended from outside", () => {
       }),
     );
   atTerminal(
-    "its supervisor is killed: the shell puts the terminal right, and the next run removes the rest",
+    "its supervisor is killed: the terminal is as it was, it is told, and the next run removes the rest",
     () =>
       inWindow(async (terminal, settings) => {
         const { id, supervisor } = await start(terminal);
         process.kill(supervisor, "SIGKILL");
+        await terminal.see("nsk run: nobody knows how the container ended: its supervisor was killed");
         await terminal.prompt("outer");
-        expect(await terminal.run("echo status $?")).toBe("status 137\n0");
+        expect(await terminal.run("echo status $?")).toBe("status 1\n0");
         await sane(terminal, settings);
         expect(Bun.spawnSync([nsk, "run", "true"]).exitCode).toBe(0);
         expect(remainsOf(id)).toEqual(nothing);
       }),
+  );
+  atTerminal("the process that was started is killed: it goes on, and nsk attach comes back", () =>
+    inWindow(async (terminal, settings) => {
+      const { id, front, supervisor, first } = await start(terminal);
+      process.kill(front, "SIGKILL");
+      await terminal.prompt("outer");
+      expect(await terminal.run("echo status $?")).toBe("status 137\n0");
+      await sane(terminal, settings);
+      terminal.type(`${nsk} attach ${id}`);
+      const next = await waiting(terminal);
+      await until("that has the terminal", () =>
+        readdirSync(`/proc/${supervisor}/fdinfo`).some((fd) =>
+          readFileSync(`/proc/${supervisor}/fdinfo/${fd}`, "utf8").includes(`Pid:\t${next}\n`),
+        ),
+      );
+      process.kill(first, "SIGKILL");
+      await terminal.prompt("outer");
+      await sane(terminal, settings);
+      await until("all of it is gone", () => Bun.deepEquals(remainsOf(id), nothing));
+    }),
+  );
+  atTerminal("the keys leave it, and it goes on", () =>
+    inWindow(async (terminal, settings) => {
+      const { id } = await start(terminal);
+      terminal.press("C-c", "C-p", "C-q");
+      await terminal.see("nsk run: detached; the container goes on");
+      await terminal.prompt("outer");
+      expect(await terminal.run("echo status $?")).toBe("status 0\n0");
+      await sane(terminal, settings);
+      expect(remainsOf(id)).not.toEqual(nothing);
+      expect(runNsk("rm", "-f", id).status).toBe(0);
+      await until("all of it is gone", () => Bun.deepEquals(remainsOf(id), nothing));
+    }),
   );
   for (const [title, close] of [
     ["the window is closed", (name: string) => tmux("kill-window", "-t", name)],

@@ -355,7 +355,12 @@ const stepJson = (step: Step): object | object[] => {
     case "identify":
       return { identify: step.started, title: step.title };
     case "attach":
-      return { attach: step.master.slot, keys: step.keys, ...(step.reason && { reason: step.reason }) };
+      return {
+        attach: step.master.slot,
+        keys: step.keys,
+        endsIt: step.endsIt,
+        ...(step.reason && { reason: step.reason }),
+      };
     case "report":
       return { report: step.to };
     case "heed":

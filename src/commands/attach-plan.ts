@@ -13,19 +13,25 @@ export interface Attaching {
   readonly name: string;
   readonly input: boolean;
   readonly keys: readonly number[];
+  /** Whether the container ends with this process's terminal. */
+  readonly endsIt: boolean;
   /** Whether this process has the terminal from now on; not for a plan that is only shown. */
   readonly asks: boolean;
 }
 
 /** Throws {@link HostError} for a container that nobody can attach to now. */
-export const planAttachTo = (it: Running, { name, input, keys, asks }: Attaching, host: Host): Plan => {
+export const planAttachTo = (
+  it: Running,
+  { name, input, keys, endsIt, asks }: Attaching,
+  host: Host,
+): Plan => {
   const { id, first } = it;
   if (!it.config.process.terminal)
     throw new HostError(`${id} has no terminal`, `nsk logs -f ${id} shows what it prints`);
   if (!it.detached)
     throw new HostError(
       `the terminal of ${id} is carried by the nsk that waits for it`,
-      "run -d -it, or run -it --detach-keys, is for this",
+      "run -it at a terminal, or run -dit, is for this",
     );
   const terminal = terminalOf(it, host);
   if (asks && !askForTerminal(terminal.supervisor, host))
@@ -41,5 +47,6 @@ export const planAttachTo = (it: Running, { name, input, keys, asks }: Attaching
     record: `${statePath(host)}/${id}`,
     input,
     keys,
+    endsIt,
   });
 };

@@ -31,7 +31,8 @@ export const attach = command({
     const input = it.interactive && !options.noStdin;
     if (input && !host.isTerminal(0))
       throw new HostError("standard input is no terminal", "nsk attach --no-stdin types nothing");
-    const plan = planAttachTo(it, { name, input, keys, asks: options.explain === undefined }, host);
+    const asks = options.explain === undefined;
+    const plan = planAttachTo(it, { name, input, keys, endsIt: false, asks }, host);
     return carryOut(plan, options, host);
   },
 });

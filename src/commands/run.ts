@@ -169,8 +169,7 @@ const options = {
   detachKeys: {
     type: "string",
     valueHint: "keys",
-    description:
-      "with -it: run it in the background, and be free to leave it by these keys, e.g. ctrl-p,ctrl-q",
+    description: 'with -it: leave it by these keys, and it goes on (ctrl-p,ctrl-q; "" for none)',
   },
   interactive: { type: "boolean", alias: "i", description: "keep standard input" },
   tty: { type: "boolean", alias: "t", description: "give it a terminal of its own" },
@@ -286,11 +285,21 @@ export const run = command({
   lacks: async (option) => (await import("./run-lacks.ts")).whyNot(option),
   run: async ({ options, operands, dashed, host, name }) => {
     refuse(options);
-    const keys = options.detachKeys === undefined ? undefined : await keysToDetach(options, host);
-    const detach = options.detach || keys !== undefined;
+    const keys = await keysToDetach(options, host);
+    const isAttached = keys !== undefined;
+    const detach = options.detach || isAttached;
     const tty = wantsTerminal({ ...options, interactive: options.interactive && !detach }, host, name);
     const progress = async () => (await import("./progress.ts")).openProgress(host, false);
-    const values = { ...options, detach, tty, progress };
+    const values = {
+      ...options,
+      detach,
+      isAttached,
+      // Of what is not asked for with -d nothing stays.
+      rm: options.rm || isAttached,
+      tty,
+      window: isAttached ? (await import("../sys/terminal.ts")).windowSize(0) : undefined,
+      progress,
+    };
     const container = mayNameImage(values, dashed ? undefined : operands[0], host)
       ? await containerFromWords(values, operands, dashed, host, name)
       : await containerFromFlags(values, operands, host, newId(), name);
@@ -310,13 +319,15 @@ export const run = command({
   },
 });
 
-/** Undefined where nobody types: then it is as without. */
+/** Undefined where nobody types, or wants none: then this process waits for the container itself. */
 const keysToDetach = async (
   { detach, detachKeys, interactive, tty }: Values<typeof options>,
   host: Host,
 ): Promise<number[] | undefined> => {
+  const isTyped = interactive && tty && !detach && host.isTerminal(0);
+  if (!isTyped && detachKeys === undefined) return undefined;
   const keys = (await import("./detach-keys.ts")).parseKeys(detachKeys);
-  return interactive && tty && !detach && host.isTerminal(0) ? keys : undefined;
+  return isTyped && keys.length ? keys : undefined;
 };
 
 /** A container's root lacks it, which the first of many calls would tell in a word. @see capabilities(7) */

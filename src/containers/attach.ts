@@ -24,6 +24,8 @@ export interface Attach {
   readonly record: string;
   readonly input: boolean;
   readonly keys: readonly number[];
+  /** Whether it ends with the caller's terminal. */
+  readonly endsIt: boolean;
 }
 
 /** For a process that the supervisor knows already as the one that carries the terminal. */
@@ -53,6 +55,7 @@ export const planAttach = (name: string, attach: Attach): Plan => {
         log,
         record,
         keys: attach.keys,
+        endsIt: attach.endsIt,
         // Its supervisor may have done it.
         cleanup: attach.removes
           ? forget(attach.directory).map((step) => ({ ...step, onError: "ignore" as const }))

@@ -29,6 +29,8 @@ export interface Flags extends LimitFlags, MountFlags {
   readonly uts?: string | undefined;
   readonly userns?: string | undefined;
   readonly tty: boolean;
+  /** The size that its terminal has from the start, in rows and columns. */
+  readonly window?: { readonly rows: number; readonly columns: number } | undefined;
   readonly network?: string | undefined;
   readonly pid?: string | undefined;
   /** The containers that the options above name with `container:`. */
@@ -73,6 +75,7 @@ export const configFromFlags = (
   return {
     process: {
       terminal: flags.tty,
+      consoleSize: flags.window && { height: flags.window.rows, width: flags.window.columns },
       user: extra.length ? { ...user, additionalGids: [...user.additionalGids, ...extra] } : user,
       args,
       env: environment(flags, hostname, user.home, host),

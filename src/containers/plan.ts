@@ -4,7 +4,7 @@
 import { errno } from "../abi/errno.ts";
 import { CLONE, SIG } from "../abi/flags.ts";
 import type { Host } from "../host/host.ts";
-import type { CallStep } from "../plan/call.ts";
+import { type CallStep, partOf } from "../plan/call.ts";
 import type { ForkStep, Plan, Step } from "../plan/plan.ts";
 import * as steps from "../plan/steps.ts";
 import {
@@ -34,7 +34,7 @@ import { deviceNodes, protections, terminalAsConsole } from "./devices.ts";
 import { directories, fileSystem, ownFile } from "./mounts.ts";
 import { lastCalls, prepared } from "./prepared.ts";
 import { boundingSet, confinement, identity } from "./privileges.ts";
-import { become, behindInit, settings, workingDirectory } from "./program.ts";
+import { become, behindInit, settings, windowSize, workingDirectory } from "./program.ts";
 import { alarm, cleanup, openPair, openRecord, sweep, tellId } from "./record-steps.ts";
 import { readonlyRoot, root } from "./root.ts";
 import { attachVolume, closeVolumes, openVolumes } from "./volumes.ts";
@@ -206,6 +206,11 @@ const hasOwnDev = ({ mounts }: Config): boolean =>
 const standardInput = (container: Container): Step[] => {
   const { config, input, background } = container;
   if (config.process.terminal)
-    return [...steps.openTerminal(pair), ...(hasOwnDev(config) ? terminalAsConsole() : [])];
+    return [
+      ...steps.newTerminal(partOf(pair, 1)),
+      ...windowSize(config.process),
+      ...steps.useTerminal(),
+      ...(hasOwnDev(config) ? terminalAsConsole() : []),
+    ];
   return [...(input ? [] : [prepared("no input")]), ...(background?.output(container) ?? [])];
 };

@@ -1,8 +1,8 @@
 // The program of a container: its settings, standard input and working directory, and who starts it.
 
 import { errno } from "../abi/errno.ts";
-import { SIG } from "../abi/flags.ts";
-import { type CallStep, slot } from "../plan/call.ts";
+import { SIG, TTY } from "../abi/flags.ts";
+import { type CallStep, slot, valueOf } from "../plan/call.ts";
 import { type ExecStep, FAILED, type Step } from "../plan/plan.ts";
 import { programCandidates } from "../plan/program.ts";
 import * as steps from "../plan/steps.ts";
@@ -37,6 +37,24 @@ export const failedMark = (): CallStep => steps.tell(REPORT, FAILED);
 
 /** A slash in a name stands for a dot in a part of it, such as a device's name. @see sysctl(8) */
 const sysctlPath = (name: string): string => name.replace(/[./]/g, (it) => (it === "." ? "/" : "."));
+
+/** The size that the new terminal has from the start. @see TIOCSWINSZ(2const) */
+export const windowSize = ({ consoleSize }: Process): CallStep[] => {
+  if (!consoleSize || (consoleSize.height === 0 && consoleSize.width === 0)) return [];
+  const { height, width } = consoleSize;
+  const value = new Uint8Array(Uint16Array.of(height, width, 0, 0).buffer); // struct winsize
+  return [
+    steps.call(
+      "ioctl",
+      [
+        valueOf(steps.terminal),
+        { type: "int", value: TTY.TIOCSWINSZ, text: "TIOCSWINSZ" },
+        { type: "bytes", value, text: `{ws_row=${height}, ws_col=${width}}` },
+      ],
+      "set the size of the terminal",
+    ),
+  ];
+};
 
 export const workingDirectory = (cwd: string, readonlyRoot: boolean): CallStep[] => [
   ...(cwd === "/" || readonlyRoot ? [] : directories(cwd)),

@@ -172,6 +172,8 @@ export interface AttachStep {
   readonly record: Slot;
   /** The bytes that detach when they are typed one after another; none for no way out. */
   readonly keys: readonly number[];
+  /** Whether the container is killed when the caller's terminal goes (SIGHUP), and not left like by the keys. */
+  readonly endsIt: boolean;
   /** Done when the container has ended. */
   readonly cleanup: readonly CallStep[];
   readonly reason?: string;

@@ -861,17 +861,13 @@ export const socketPair = (result: Slot, about?: About): CallStep =>
     about,
   );
 
-/**
- * A terminal from the container's own /dev/pts becomes the child's standard input, output and error, and the
- * controlling terminal of its session. The supervisor is told the number of the master's descriptor, and takes it
- * (see {@link takeDescriptor}) before the child goes on.
- */
-export const openTerminal = (pair: Slot): CallStep[] => [...newTerminal(partOf(pair, 1)), ...useTerminal()];
-
 /** The side of a new terminal that programs use. */
 export const terminal = slot("tty");
 
-/** The first half of {@link openTerminal}; `supervisor` is the socket that whoever takes the master listens at. */
+/**
+ * A terminal from the container's own /dev/pts. The supervisor, who listens at a socket, is told the number of the
+ * master's descriptor, and takes it (see {@link takeDescriptor}) before the child goes on.
+ */
 export const newTerminal = (supervisor: Arg): CallStep[] => {
   const title = "open a terminal";
   const master = slot("ptmx");
@@ -905,7 +901,7 @@ export const newTerminal = (supervisor: Arg): CallStep[] => {
   ];
 };
 
-/** The second half: the terminal becomes the three, and the controlling one. */
+/** {@link newTerminal} becomes standard input, output and error, and the controlling terminal of the session. */
 export const useTerminal = (): CallStep[] => {
   const title = "use the terminal";
   return [
@@ -916,7 +912,7 @@ export const useTerminal = (): CallStep[] => {
   ];
 };
 
-/** Instead of the second half for a process that another is started from: that one takes {@link controlTerminal}. */
+/** Instead of {@link useTerminal} for a process that another is started from: that one takes {@link controlTerminal}. */
 export const standOnTerminal = (): CallStep[] => {
   const title = "use the terminal";
   return [dup(terminal, 0, title), dup(terminal, 1, title), dup(terminal, 2, title)];
@@ -927,7 +923,7 @@ export const controlTerminal = (): CallStep =>
   call("ioctl", [int(0), int(TTY.TIOCSCTTY, "TIOCSCTTY"), int(0)], "use the terminal");
 
 /**
- * The supervisor's side of {@link openTerminal}. A child that has failed before it had a terminal has said why, and
+ * The supervisor's side of {@link newTerminal}. A child that has failed before it had a terminal has said why, and
  * has closed its end: everything here then passes, and `result` is no descriptor.
  */
 export const takeDescriptor = (child: Slot, pair: Slot, result: Slot): CallStep[] => {

@@ -34,7 +34,8 @@ export interface RunFlags extends Flags, SecurityFlags, FileFlags, Omit<ImageOpt
   readonly entrypoint?: string | undefined;
   readonly interactive: boolean;
   readonly detach: boolean;
-  readonly detachKeys?: string | undefined;
+  /** Whether the terminal of one in the background is carried here from its start. */
+  readonly isAttached?: boolean;
   readonly rm: boolean;
   readonly init: boolean;
   readonly name?: string | undefined;
@@ -158,7 +159,7 @@ const containerOf = async (
     background: values.detach
       ? (await import("../containers/background.ts")).inBackground(
           `${keptPath(host)}/${id}`,
-          values.detachKeys !== undefined,
+          values.isAttached ?? false,
         )
       : undefined,
   };

@@ -143,22 +143,10 @@ describe("nsk attach", () => {
   });
 });
 
-describe("nsk run -it --detach-keys", () => {
+describe("nsk run -it", () => {
   live("is left by the keys and goes on; nsk attach comes back", async () => {
     const name = `nsk-attach-${process.pid}`;
-    const run = onTerminal(
-      "run",
-      "-it",
-      "--rm",
-      "--name",
-      name,
-      "--detach-keys",
-      "ctrl-p,ctrl-q",
-      "--",
-      "sh",
-      "-c",
-      ECHO,
-    );
+    const run = onTerminal("run", "-it", "--name", name, "--", "sh", "-c", ECHO);
     await run.sees("ready");
     run.type("one\n");
     await run.sees("got one");
@@ -176,24 +164,21 @@ describe("nsk run -it --detach-keys", () => {
     await until("all of it is gone", () => Bun.deepEquals(remainsOf(Id), nothing));
     expect(existsSync(`${KEPT}/${Id}`)).toBe(false);
   });
-  live("shows all that a short program prints, and has its status", async () => {
-    for (const rm of [["--rm"], []]) {
+  live("shows all that a short program prints, has its status, and leaves nothing", async () => {
+    for (const options of [["--rm"], [], ["--detach-keys", "ctrl-x"], ["--detach-keys", ""]]) {
       const name = `nsk-attach-${process.pid}`;
-      const run = onTerminal(
-        "run",
+      const words = [
         "-it",
-        ...rm,
+        ...options,
         "--name",
         name,
-        "--detach-keys",
-        "ctrl-p,ctrl-q",
         "--",
         "sh",
         "-c",
-        "tty; echo done; exit 3",
-      );
-      expect(await run.ends(3)).toContain("/dev/pts/0\r\ndone\r\n");
-      expect(runNsk("rm", name).status).toBe(rm.length ? 1 : 0);
+        "tty; stty size; echo done; exit 3",
+      ];
+      expect(await onTerminal("run", ...words).ends(3)).toContain("/dev/pts/0\r\n30 100\r\ndone\r\n");
+      expect(runNsk("rm", name).status).toBe(1);
     }
   });
   live("without a terminal it is as without the keys", () => {

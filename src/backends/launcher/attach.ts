@@ -70,8 +70,11 @@ export const attachRoutine = (lowering: Lowering, step: AttachStep): void => {
   on([SIG.SIGWINCH], () => terminal.resize());
   on([SIG.SIGCONT], () => terminal.raw()); // after every stop
   on([SIG.SIGPIPE, SIG.SIGURG, SIG.SIGCHLD, SIG.SIGXFSZ], () => {});
-  // The terminal is gone; the container is not its.
-  on([SIG.SIGHUP], () => b.jump(detached));
+  on([SIG.SIGHUP], () => {
+    if (!step.endsIt) b.jump(detached);
+    b.syscall("pidfd_send_signal", [first, SIG.SIGKILL, 0, 0], ignored);
+    b.jump(loop);
+  });
   b.syscall("pidfd_send_signal", [supervisor, signal, 0, 0], ignored); // which passes it on
   b.jump(loop);
 

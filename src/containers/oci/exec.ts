@@ -14,7 +14,7 @@ import * as steps from "../../plan/steps.ts";
 import { hold } from "../hold.ts";
 import { mask, pair, signals } from "../container.ts";
 import { confinement } from "../privileges.ts";
-import { settings } from "../program.ts";
+import { settings, windowSize } from "../program.ts";
 import type { FirstProcess } from "../recognise.ts";
 import { program, superviseSibling, tellProgram, told } from "../sibling.ts";
 import { type Bundle, CHANNEL, channel, ERRORS, NAMED, ownErrors } from "./container.ts";
@@ -25,7 +25,6 @@ import {
   refuseMissingModules,
   securityModules,
   tellReady,
-  windowSize,
 } from "./process.ts";
 
 export interface ExecRequest {

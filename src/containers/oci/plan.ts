@@ -17,7 +17,7 @@ import { umask } from "../container.ts";
 import { deviceNodes } from "../devices.ts";
 import { namespaceFlags, REFUSALS } from "../plan.ts";
 import { confinement } from "../privileges.ts";
-import { settings } from "../program.ts";
+import { settings, windowSize } from "../program.ts";
 import {
   type Bundle,
   CHANNEL,
@@ -39,7 +39,6 @@ import {
   refuseMissingModules,
   securityModules,
   tellReady,
-  windowSize,
 } from "./process.ts";
 import { protectPaths } from "./protections.ts";
 

@@ -3,7 +3,6 @@
 
 import { errno } from "../../abi/errno.ts";
 import { HostError } from "../../abi/errors.ts";
-import { TTY } from "../../abi/flags.ts";
 import type { Host } from "../../host/host.ts";
 import { type CallStep, slot, valueOf } from "../../plan/call.ts";
 import * as by from "../../plan/container-steps.ts";
@@ -84,23 +83,6 @@ export const securityModules = ({ process }: Config, host: Host): CallStep[] => 
       }),
     );
   return out;
-};
-
-export const windowSize = ({ consoleSize }: Config["process"]): CallStep[] => {
-  if (!consoleSize || (consoleSize.height === 0 && consoleSize.width === 0)) return [];
-  const { height, width } = consoleSize;
-  const value = new Uint8Array(Uint16Array.of(height, width, 0, 0).buffer); // struct winsize
-  return [
-    steps.call(
-      "ioctl",
-      [
-        valueOf(steps.terminal),
-        { type: "int", value: TTY.TIOCSWINSZ, text: "TIOCSWINSZ" },
-        { type: "bytes", value, text: `{ws_row=${height}, ws_col=${width}}` },
-      ],
-      "set the size of the terminal",
-    ),
-  ];
 };
 
 /** No link of /proc/PID is followed: one to a descriptor would lead out (CVE-2024-21626). */
