@@ -369,7 +369,7 @@ describe("run", () => {
       expect(traced).toEqual(explained);
     });
   terminal(["run", "-t", "true"], undefined);
-  terminal(["run", "-i", "-t", "true"], onTerminal);
+  terminal(["run", "-i", "-t", "--detach-keys", "", "true"], onTerminal);
   same(["run", "--rootfs", busybox, "/bin/true"], [], ["busybox"]);
   same(["run", "--rootfs", `${busybox}:O`, "--read-only", "-u", "7:8", "true"], [], ["busybox"]);
   const limits = [
