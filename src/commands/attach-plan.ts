@@ -8,6 +8,7 @@ import type { Running } from "../containers/record.ts";
 import { statePath } from "../containers/state-path.ts";
 import type { Host } from "../host/host.ts";
 import type { Plan } from "../plan/plan.ts";
+import { outOfMemory } from "./containers.ts";
 
 export interface Attaching {
   readonly name: string;
@@ -48,5 +49,6 @@ export const planAttachTo = (
     input,
     keys,
     endsIt,
+    outOfMemory: outOfMemory(it),
   });
 };

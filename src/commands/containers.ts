@@ -108,13 +108,15 @@ const endOf = (id: string, host: Host): End | undefined => {
 };
 
 /** Says on standard error that the kernel had killed a program of it for want of memory, and at which limit. */
-export const tellOutOfMemory = ({ config }: Known, end: End | undefined, who: string): void => {
-  if (!end?.outOfMemory) return;
+export const tellOutOfMemory = (it: Known, end: End | undefined, who: string): void => {
+  if (end?.outOfMemory) writeAll(2, `${who}: ${outOfMemory(it)}\n`);
+};
+
+/** What there is to be said of one that has run out of it. */
+export const outOfMemory = ({ config }: Pick<Known, "config">): string => {
   const { limit } = config.linux.resources.memory ?? {};
-  writeAll(
-    2,
-    `${who}: out of memory: the kernel killed a program of the container${limit === undefined ? "" : `, whose limit is ${limit} bytes`}\n`,
-  );
+  const which = limit === undefined ? "" : `, whose limit is ${limit} bytes`;
+  return `out of memory: the kernel killed a program of the container${which}`;
 };
 
 /** Kills one that runs, and returns when its supervisor has cleaned up. */

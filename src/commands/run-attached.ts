@@ -14,7 +14,7 @@ import { callerState } from "../sys/caller.ts";
 import { readFile, writeAll } from "../sys/linux.ts";
 import { planAttachTo } from "./attach-plan.ts";
 import { carryOut } from "./carry-out.ts";
-import { killAndWait, watchEnd } from "./containers.ts";
+import { killAndWait, tellOutOfMemory, watchEnd } from "./containers.ts";
 
 /** What ends this process, and is to end the container that it is starting. */
 const ENDING = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
@@ -59,6 +59,7 @@ export const runAttached = async (
   if (attach) return carryOut(attach, { explain: undefined }, host);
   const end = it && watchEnd(it, host)();
   if (it?.autoRemove) removeKept(directory);
+  if (it) tellOutOfMemory(it, end, name);
   if (!end) throw new HostError(`nobody knows how ${id} ended`, "its supervisor was killed");
   return end.status;
 };

@@ -26,6 +26,8 @@ export interface Attach {
   readonly keys: readonly number[];
   /** Whether it ends with the caller's terminal. */
   readonly endsIt: boolean;
+  /** What there is to be said when it has run out of memory. */
+  readonly outOfMemory: string;
 }
 
 /** For a process that the supervisor knows already as the one that carries the terminal. */
@@ -56,6 +58,7 @@ export const planAttach = (name: string, attach: Attach): Plan => {
         record,
         keys: attach.keys,
         endsIt: attach.endsIt,
+        outOfMemory: attach.outOfMemory,
         // Its supervisor may have done it.
         cleanup: attach.removes
           ? forget(attach.directory).map((step) => ({ ...step, onError: "ignore" as const }))

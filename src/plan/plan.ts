@@ -174,6 +174,8 @@ export interface AttachStep {
   readonly keys: readonly number[];
   /** Whether the container is killed when the caller's terminal goes (SIGHUP), and not left like by the keys. */
   readonly endsIt: boolean;
+  /** Told when the kernel had killed a program of the container for want of memory. */
+  readonly outOfMemory: string;
   /** Done when the container has ended. */
   readonly cleanup: readonly CallStep[];
   readonly reason?: string;

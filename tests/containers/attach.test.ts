@@ -181,6 +181,12 @@ describe("nsk run -it", () => {
       expect(runNsk("rm", name).status).toBe(1);
     }
   });
+  live("the kernel's killing for want of memory is told, with the limit", async () => {
+    const words = ["-it", "-m", "20m", "--", "sh", "-c", "tail /dev/zero; sleep 0.1; exit 6"];
+    expect(await onTerminal("run", ...words).ends(6)).toContain(
+      "nsk run: out of memory: the kernel killed a program of the container, whose limit is 20971520 bytes\r\n",
+    );
+  });
   live("without a terminal it is as without the keys", () => {
     const ran = runNsk("run", "-i", "--detach-keys", "a", "--", "sh", "-c", "echo here; exit 4");
     expect(ran).toMatchObject({ status: 4, stdout: "here\n" });

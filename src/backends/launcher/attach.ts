@@ -1,6 +1,6 @@
 // The loop of a process that carries the terminal of a container which another supervises: see AttachStep.
 
-import { encode } from "../../abi/bytes.ts";
+import { encode, printable } from "../../abi/bytes.ts";
 import { errno } from "../../abi/errno.ts";
 import { POLL, SIG } from "../../abi/flags.ts";
 import type { AttachStep } from "../../plan/plan.ts";
@@ -12,6 +12,7 @@ import { readyTo, record, relay, takeSignal, watch } from "./supervise.ts";
 import { appendDigit } from "./sweep.ts";
 
 const STDERR = 2;
+const ZERO = 48; // "0"
 const STDOUT_STREAM = 1;
 const SEEK_END = 2;
 /** How often it is looked for the end in the record, and nanoseconds between two looks: two seconds at most. */
@@ -109,6 +110,10 @@ export const attachRoutine = (lowering: Lowering, step: AttachStep): void => {
   b.jump(look);
   b.label(known);
   lowerCleanup(lowering, step.cleanup);
+  const fits = b.fresh("memory was enough");
+  b.branch("eq", b.variable("kills"), ZERO, fits);
+  say(lowering, `${plan.name}: ${printable(step.outOfMemory)}\n`);
+  b.label(fits);
   b.jump("end by status");
   b.label(unknown);
   say(lowering, `${plan.name}: nobody knows how the container ended: its supervisor was killed\n`);
@@ -159,7 +164,7 @@ const detachKeys = (
   b.label(done);
 };
 
-/** The number behind `ended ` in the last bytes of a record, into `wait status`. */
+/** The number behind `ended ` in the last bytes of a record, into `wait status`, and the digit behind it into `kills`. */
 const readEnd = ({ b }: Lowering, record: Variable, unknown: string): void => {
   const names = ["at", "list end", "byte", "number", "from end"];
   const [at, end, byte, number, from] = names.map((name) => b.variable(name)) as Five;
@@ -191,6 +196,8 @@ const readEnd = ({ b }: Lowering, record: Variable, unknown: string): void => {
   b.jump(next);
   b.label(last);
   b.move(b.variable("wait status"), number);
+  b.compute("add", at, 1);
+  b.load(b.variable("kills"), at, 1);
 };
 
 type Five = [Variable, Variable, Variable, Variable, Variable];
