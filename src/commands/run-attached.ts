@@ -1,8 +1,8 @@
 // run -it at a terminal: a container in the background, whose terminal is carried here from its start.
 
-import { decode } from "../abi/bytes.ts";
+import { cString, decode } from "../abi/bytes.ts";
 import { HostError } from "../abi/errors.ts";
-import { SIG } from "../abi/flags.ts";
+import { AT_FDCWD, SIG } from "../abi/flags.ts";
 import { knownContainers } from "../backends/containers.ts";
 import { removeKept } from "../backends/leftovers.ts";
 import { spawn } from "../backends/spawn.ts";
@@ -11,10 +11,20 @@ import { parseFrames } from "../containers/log.ts";
 import type { Host } from "../host/host.ts";
 import type { Plan } from "../plan/plan.ts";
 import { callerState } from "../sys/caller.ts";
-import { readFile, writeAll } from "../sys/linux.ts";
+import { address, readFile, syscall, writeAll } from "../sys/linux.ts";
 import { planAttachTo } from "./attach-plan.ts";
 import { carryOut } from "./carry-out.ts";
 import { killAndWait, tellOutOfMemory, watchEnd } from "./containers.ts";
+
+/** Whether there is a place for what has to be kept of a container that somebody may leave. */
+export const mayKeep = (host: Host): boolean => {
+  let path = keptPath(host);
+  while (path !== "" && host.kind(path) === undefined) path = path.slice(0, path.lastIndexOf("/"));
+  const name = cString(path || "/");
+  return syscall("faccessat", AT_FDCWD, address(name), W_OK) === 0;
+};
+
+const W_OK = 2;
 
 /** What ends this process, and is to end the container that it is starting. */
 const ENDING = ["SIGINT", "SIGTERM", "SIGHUP"] as const;

@@ -327,7 +327,10 @@ const keysToDetach = async (
   const isTyped = interactive && tty && !detach && host.isTerminal(0);
   if (!isTyped && detachKeys === undefined) return undefined;
   const keys = (await import("./detach-keys.ts")).parseKeys(detachKeys);
-  return isTyped && keys.length ? keys : undefined;
+  if (!isTyped || keys.length === 0) return undefined;
+  // A machine that runs from a read-only disk has no place for the log.
+  if (detachKeys === undefined && !(await import("./run-attached.ts")).mayKeep(host)) return undefined;
+  return keys;
 };
 
 /** A container's root lacks it, which the first of many calls would tell in a word. @see capabilities(7) */

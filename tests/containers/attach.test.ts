@@ -24,10 +24,11 @@ const start = (...options: string[]): string => {
 };
 
 /** On a terminal of its own, whose modes it prints before and after. */
-const onTerminal = (...words: string[]) => {
+const onTerminal = (...words: string[]) => ontoTerminal(nsk, ...words);
+const ontoTerminal = (...words: string[]) => {
   let seen = "";
   const script = 'stty -g; "$@"; echo "status $?"; stty -g';
-  const child = Bun.spawn(["sh", "-c", script, "sh", nsk, ...words], {
+  const child = Bun.spawn(["sh", "-c", script, "sh", ...words], {
     terminal: {
       cols: 100,
       rows: 30,
@@ -186,6 +187,20 @@ describe("nsk run -it", () => {
     expect(await onTerminal("run", ...words).ends(6)).toContain(
       "nsk run: out of memory: the kernel killed a program of the container, whose limit is 20971520 bytes\r\n",
     );
+  });
+  live("where nothing can be kept it runs all the same, and cannot be left", async () => {
+    const readOnly = [
+      "unshare",
+      "-m",
+      "sh",
+      "-c",
+      'mount -t tmpfs -o ro none /var/lib && exec "$@"',
+      "sh",
+      nsk,
+    ];
+    expect(
+      await ontoTerminal(...readOnly, "run", "-it", "--", "sh", "-c", "echo here; exit 4").ends(4),
+    ).toContain("here\r\n");
   });
   live("without a terminal it is as without the keys", () => {
     const ran = runNsk("run", "-i", "--detach-keys", "a", "--", "sh", "-c", "echo here; exit 4");
