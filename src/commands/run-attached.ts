@@ -6,7 +6,7 @@ import { AT_FDCWD, SIG } from "../abi/flags.ts";
 import { knownContainers } from "../backends/containers.ts";
 import { removeKept } from "../backends/leftovers.ts";
 import { spawn } from "../backends/spawn.ts";
-import { KEPT, keptPath } from "../containers/kept-files.ts";
+import { findKeptPath, KEPT, keptPath } from "../containers/kept-files.ts";
 import { parseFrames } from "../containers/log.ts";
 import type { Host } from "../host/host.ts";
 import type { Plan } from "../plan/plan.ts";
@@ -18,7 +18,8 @@ import { killAndWait, tellOutOfMemory, watchEnd } from "./containers.ts";
 
 /** Whether there is a place for what has to be kept of a container that somebody may leave. */
 export const mayKeep = (host: Host): boolean => {
-  let path = keptPath(host);
+  let path = findKeptPath(host);
+  if (path === undefined) return false;
   while (path !== "" && host.kind(path) === undefined) path = path.slice(0, path.lastIndexOf("/"));
   const name = cString(path || "/");
   return syscall("faccessat", AT_FDCWD, address(name), W_OK) === 0;

@@ -297,7 +297,7 @@ export const run = command({
       // Of what is not asked for with -d nothing stays.
       rm: options.rm || isAttached,
       tty,
-      window: isAttached ? (await import("../sys/terminal.ts")).windowSize(0) : undefined,
+      window: isAttached ? (await import("../sys/terminal.ts")).ownWindowSize(0) : undefined,
       progress,
     };
     const container = mayNameImage(values, dashed ? undefined : operands[0], host)

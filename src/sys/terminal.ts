@@ -4,11 +4,22 @@ import { errno } from "../abi/errno.ts";
 import { TTY } from "../abi/flags.ts";
 import { address, syscall, writeAll } from "./linux.ts";
 
-/** Rows and columns; 24 and 80 where the terminal does not know. @see TIOCGWINSZ(2const) */
-export const windowSize = (fd: number): { rows: number; columns: number } => {
+export interface WindowSize {
+  readonly rows: number;
+  readonly columns: number;
+}
+
+/** As the terminal has it, 0 for what it does not know. @see TIOCGWINSZ(2const) */
+export const ownWindowSize = (fd: number): WindowSize => {
   const size = new Uint16Array(4); // struct winsize: ws_row, ws_col, ws_xpixel, ws_ypixel
-  const failed = syscall("ioctl", fd, TTY.TIOCGWINSZ, address(size)) < 0;
-  return { rows: (failed ? 0 : size[0]!) || 24, columns: (failed ? 0 : size[1]!) || 80 };
+  if (syscall("ioctl", fd, TTY.TIOCGWINSZ, address(size)) < 0) return { rows: 0, columns: 0 };
+  return { rows: size[0]!, columns: size[1]! };
+};
+
+/** The same; 24 and 80 where the terminal does not know. */
+export const windowSize = (fd: number): WindowSize => {
+  const { rows, columns } = ownWindowSize(fd);
+  return { rows: rows || 24, columns: columns || 80 };
 };
 
 /** Keys come one by one, without echo and without signals. The function puts the terminal back. @see termios(3) */
