@@ -64,6 +64,10 @@ export const groupDirectory = (hierarchy: Hierarchy, path: string): string => {
   return relative ? `${root}/${relative}` : hierarchy.mountPoint;
 };
 
+/** Whether what is in a group of version 2 stands still, by the group's own setting or by that of one above. */
+export const isFrozen = (host: Host, directory: string): boolean =>
+  /^frozen 1$/m.test(host.read(`${directory}/cgroup.events`) ?? "");
+
 /** The directories above a group's own, from the root of the hierarchy down. */
 export const ancestors = (hierarchy: Hierarchy, directory: string): string[] => {
   const root = hierarchy.mountPoint === "/" ? "" : hierarchy.mountPoint;

@@ -3,6 +3,7 @@
 import { HostError, UsageError } from "../abi/errors.ts";
 import { CAP } from "../abi/flags.ts";
 import { insideOf } from "../backends/containers.ts";
+import { isFrozen } from "../cgroups/groups.ts";
 import { planJoinBelow } from "../cgroups/join.ts";
 import { type Config, hasNamespace, type Process } from "../containers/config.ts";
 import { fromFiles, parseUser } from "../containers/docker.ts";
@@ -48,6 +49,10 @@ export const exec = command({
       );
     const it = theOne([word], host);
     if (it.state !== "running") throw new HostError(`container ${word} is not running`);
+    // It would stand still as soon as it has entered the group, and be waited for.
+    const frozen = it.groups.find((group) => isFrozen(host, group));
+    if (frozen !== undefined)
+      throw new HostError(`container ${word} is frozen`, `echo 0 >${frozen}/cgroup.freeze`);
     const { detach } = options;
     const terminal = detach ? withoutTerminal(options, name) : wantsTerminal(options, host, name);
     const { config } = it;

@@ -126,6 +126,26 @@ export const limits = (it: GuestTest, cgroups: Cgroups): void => {
      ${NOTHING_LEFT}`,
   );
 
+  if (unified)
+    it(
+      "exec: a container that is frozen is not waited for",
+      `id=$(nsk run -d --name frozen sleep 1000)
+       nsk cgset -r cgroup.freeze=1 nsk-$id
+       until grep -q 'frozen 1' /sys/fs/cgroup/nsk-$id/cgroup.events; do sleep 0.1; done
+       nsk exec frozen true || echo $?
+       nsk cgset -r cgroup.freeze=0 nsk-$id
+       nsk exec frozen echo on
+       nsk cgset -r cgroup.freeze=1 nsk-$id
+       nsk rm -f frozen
+       ${NOTHING_LEFT}`,
+      ({ status, stdout, stderr }) => {
+        expect([status, stdout]).toEqual([0, "1\non\nfrozen\n"]);
+        expect(stderr).toMatch(
+          /^nsk exec: container frozen is frozen\nhint: echo 0 >\/sys\/fs\/cgroup\/nsk-[0-9a-f]{12}\/cgroup\.freeze\n$/,
+        );
+      },
+    );
+
   translation(it, cgroups);
   if (unified) version2(it);
 };

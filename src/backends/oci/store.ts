@@ -8,6 +8,7 @@ import { AT, AT_FDCWD, LOCK, O, S } from "../../abi/flags.ts";
 import type { Config } from "../../containers/config.ts";
 import { type Bundle, CREATED, CREATING, START } from "../../containers/oci/container.ts";
 import { isRunning, parseState, type State, type Status } from "../../containers/oci/state.ts";
+import { isFrozen } from "../../cgroups/groups.ts";
 import { locate, readHierarchies } from "../../cgroups/hierarchies.ts";
 import type { Host } from "../../host/host.ts";
 import { address, close, linkCount, open, remove, syscall, writeAll } from "../../sys/linux.ts";
@@ -127,7 +128,7 @@ export const statusOf = (root: string, state: State, host: Host): Status => {
     process !== undefined && isRunning(process, host.read(`/proc/${process.pid}/stat`));
   if (state.creator) return isAlive(state.creator) ? "creating" : "stopped";
   if (!isAlive(state.first)) return "stopped";
-  if (isFrozen(state, host)) return "paused";
+  if (isPaused(state, host)) return "paused";
   return host.kind(`${directoryOf(root, state.id)}/${START}`) === undefined ? "running" : "created";
 };
 
@@ -142,12 +143,12 @@ export const freezerOf = (
   return found && group ? { group, version: found.version } : undefined;
 };
 
-const isFrozen = (state: State, host: Host): boolean => {
+const isPaused = (state: State, host: Host): boolean => {
   const freezer = freezerOf(state, host);
   if (!freezer) return false;
   return freezer.version === 1
     ? host.read(`${freezer.group}/freezer.state`)?.trim() === "FROZEN"
-    : /^frozen 1$/m.test(host.read(`${freezer.group}/cgroup.events`) ?? "");
+    : isFrozen(host, freezer.group);
 };
 
 /** Keeps others from changing a container for as long as `what` takes. */
